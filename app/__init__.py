@@ -1,0 +1,1 @@
+"""Headlight: see attention."""
