@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv as csv_module
 import io
 import json as json_module
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -134,6 +135,9 @@ def png(values: Array, low: float, high: float) -> bytes:
     return file.getvalue()
 
 
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
 def negotiate(accept: str | None, offers: Sequence[str]) -> str:
     """The offer that the Accept header likes best, the earlier one on a tie; `NotAcceptable` where it likes none."""
     if not accept or not accept.strip():
@@ -148,11 +152,8 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
 
 def _media_range(part: str) -> tuple[str, float]:
     name, *parameters = (piece.strip() for piece in part.lower().split(";"))
-    quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-    try:
-        return name, min(max(float(quality), 0.0), 1.0)
-    except ValueError:
-        return name, 0.0
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    return name, float(quality) if _QUALITY.fullmatch(quality) else 0.0
 
 
 def _quality(offer: str, ranges: Iterable[tuple[str, float]]) -> float:
