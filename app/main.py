@@ -9,15 +9,15 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app import VERSION, files, middleware, problems, schemas
+from app import VERSION, files, middleware, problems
 from app.metrics import Metrics
 from app.routes import health, models, pages, traces
 from app.runner import LocalRunner
 from app.settings import Settings
 
 DESCRIPTION = (
-    "From a text to any tensor of any layer and head. Post a text to `/api/v1/traces`, then ask for what you want to see "
-    "under its id; or get maps in one call from `/api/v1/attention`. Everything under an id can be cached for ever."
+    "From a text to any tensor of any layer and head. Post a text to `/api/v1/traces`, then ask for what you want to "
+    "see under its id; or get maps in one call from `/api/v1/attention`. What is under an id never changes."
 )
 
 

@@ -1,9 +1,10 @@
-"""Engine objects as the JSON bodies of schemas.py. Numbers stay numpy float32, so that they are written at full length."""
+"""Engine objects as the JSON bodies of schemas.py. Numbers stay float32, written at full length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def _bins(
     texts = [token.text for token in made.tokens[stack]]
     if edges is None:
         return list(indices), [texts[index] for index in indices]
-    bins = [indices[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    bins = [indices[start:end] for start, end in pairwise(edges)]
     return [those[0] for those in bins], [" ".join(texts[index] for index in those) for those in bins]
 
 

@@ -11,12 +11,14 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-import engine.errors as engine_errors
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+import engine.errors as engine_errors
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -229,12 +231,10 @@ def from_validation(errors: Iterable[Mapping[str, Any]]) -> Problem:
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    if error["type"] == "missing" and error["loc"] == ("body",):
-        return "Send a JSON body, with Content-Type: application/json."
+    if error["loc"] == ("body",) and error["type"] in ("missing", "model_attributes_type"):
+        return "Send a JSON object as the body, with Content-Type: application/json."
     if error["type"] == "missing":
         return "This is required."
-    if error["type"] == "model_attributes_type" and isinstance(error.get("input"), bytes):
-        return "Send the body as JSON, with Content-Type: application/json."
     text = str(error["msg"]).removeprefix("Value error, ")
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else f"{text}."
@@ -293,11 +293,12 @@ def _from_http(error: HTTPException) -> Problem:
     if error.status_code == 404:
         return NotFound()
     if error.status_code == 405:
-        methods = {m.strip() for m in (error.headers or {}).get("allow", (error.headers or {}).get("Allow", "")).split(",")}
+        methods = set(Headers(error.headers).get("allow", "").split(", "))
         allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         return MethodNotAllowed(f"This address takes {allow}.", headers={"allow": allow})
     if error.status_code == 400:
-        return MalformedJson("The body is not JSON: it is not UTF-8 text.", errors=[{"where": "body", "what": "Not UTF-8."}])
+        found = {"where": "body", "what": "It is not UTF-8 text."}
+        return MalformedJson("The body is not JSON: it is not UTF-8 text.", errors=[found])
     problem = Problem(error.detail, headers=error.headers)
     problem.status_code = error.status_code
     return problem

@@ -118,7 +118,9 @@ class LocalRunner:
             self._cards[model.id] = model.card
         self.known(self._settings.default_model)  # a wrong name is for the operator to hear of now
         if self._settings.preload:
-            await self.model(self._settings.default_model)
+            model = await self.model(self._settings.default_model)
+            for example in model.card.examples[:1]:  # what the page opens with, and torch's own first-time work
+                await self.trace(Recipe(model.id, example.text, example.pair))
         self._started = True
 
     def close(self) -> None:
@@ -137,8 +139,8 @@ class LocalRunner:
         return Known(self._cards[id], self._status(id), self._loaded.get(id))
 
     async def model(self, id: str) -> engine.Model:
-        known = self.known(id)
-        return known.model or await self._once(("model", id), lambda: self._load(id))
+        loaded = self.known(id).model
+        return loaded if loaded else await self._once(("model", id), lambda: self._load(id))
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
         model = await self.model(recipe.model)
@@ -200,7 +202,7 @@ class LocalRunner:
         self._metrics.waiting.set(self._waiting)
 
     async def _once(self, key: tuple[str, str], start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `start` gives, shared by all who ask while it is under way; one who leaves takes nothing from the rest."""
+        """What `start` gives, shared by all who ask meanwhile; one who leaves takes nothing from the others."""
         flight: asyncio.Future[T] | None = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = asyncio.ensure_future(start())

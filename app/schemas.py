@@ -15,6 +15,7 @@ from engine.sites import VOCABULARY
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
 
 Stage = Literal["pattern", "scores", "scores.scaled", "scores.raw"]
+Status = Literal["loaded", "loading", "ready", "absent"]
 Table = list[list[float]]
 
 
@@ -29,7 +30,9 @@ class Strict(BaseModel):
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
                 hint = did_you_mean(str(name), cls.model_fields)
-                raise PydanticCustomError("unknown_name", "There is no {name} here. {hint}", {"name": repr(name), "hint": hint})
+                raise PydanticCustomError(
+                    "unknown_name", "There is no {name} here. {hint}", {"name": repr(name), "hint": hint}
+                )
         return data
 
 
@@ -49,25 +52,31 @@ class TraceRequest(Strict):
     )
 
     model: str = Field("minilm", max_length=200, description="A model's id, from GET /models.")
-    text: str = Field(description="The sentence, in any language and script; at most as many tokens as the model takes.")
+    text: str = Field(
+        description="The sentence, in any language and script; at most as many tokens as the model takes."
+    )
     pair: str | None = Field(None, description="A second text, for models that read two.")
+
+
+def _chosen(what: str, **more: Any) -> Any:
+    return Field(None, description=f"{what}: `3`, `0,2,5`, `4-7` (both included) or a mix; all where left out.", **more)
 
 
 class BlockQuery(Strict):
     """Which attention block."""
 
-    stack: str | None = Field(None, max_length=64, description="The model's first where left out.", examples=["encoder"])
-    block: str | None = Field(None, max_length=64, description="The stack's first where left out.", examples=["self"])
+    stack: str | None = Field(None, max_length=64, description="The first where left out.", examples=["encoder"])
+    block: str | None = Field(None, max_length=64, description="The first where left out.", examples=["self"])
 
 
 class Region(BlockQuery):
     """Which part of a block's attention, and how much of it to fold together."""
 
-    layers: Selection | None = Field(None, description="Layers: `3`, `0,2,5`, `4-7` (both included); all where left out.", examples=["5"])
-    heads: Selection | None = Field(None, description="Heads, written like layers.", examples=["11"])
-    queries: Selection | None = Field(None, description="Tokens that look, written like layers.")
-    keys: Selection | None = Field(None, description="Tokens that are looked at, written like layers.")
-    stage: Stage = Field("pattern", description="The weights, or the scores before the softmax: q·k, scaled, or with mask and bias.")
+    layers: Selection | None = _chosen("Layers", examples=["5"])
+    heads: Selection | None = _chosen("Heads", examples=["11"])
+    queries: Selection | None = _chosen("Tokens that look")
+    keys: Selection | None = _chosen("Tokens that are looked at")
+    stage: Stage = Field("pattern", description="Weights, or scores: q·k, times the scale, then with mask and bias.")
     size: int | None = Field(None, ge=1, le=65_536, description="Max-pool every map to at most size × size.")
     reduce: Literal["mean", "max"] | None = Field(None, description="Fold the chosen heads into one map.")
     over: Literal["heads", "all"] = Field("heads", description="What `reduce` folds: heads, or layers and heads.")
@@ -76,15 +85,13 @@ class Region(BlockQuery):
 class AttentionQuery(Region):
     """The query string of GET /traces/{id}/attention."""
 
-    dtype: Dtype = Field("f32", description="Numbers of a safetensors answer: bytes between `low` and `high`, halves, or float32.")
+    dtype: Dtype = Field("f32", description="Numbers in safetensors; u8 is 255 steps from `low` to `high`.")
 
 
 class AttentionRequest(Region, TraceRequest):
     """A text and the part of its attention to send back, in one call."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": FLAGSHIP, "layers": "5", "heads": "11"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": FLAGSHIP, "layers": "5", "heads": "11"}]})
 
 
 class WeightQuery(BlockQuery):
@@ -112,7 +119,7 @@ else:  # one parameter for every axis in the engine's vocabulary, so that a new 
         "TensorQuery",
         __base__=_TensorQuery,
         __doc__=_TensorQuery.__doc__,
-        **{axis: (Selection | None, Field(None, description=f"Places along the {axis} axis.")) for axis in AXES},
+        **{axis: (Selection | None, _chosen(f"Places along {axis}")) for axis in AXES},
     )
 
 
@@ -143,7 +150,7 @@ class Model(BaseModel):
     homepage: str
     source: str = Field(description="Where the files are, or would come from.")
     revision: str | None = Field(description="sha256 of the weights; null where it is known only after loading.")
-    status: Literal["loaded", "loading", "ready", "absent"] = Field(description="`ready`: its files are here; `absent`: they are not.")
+    status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
     scores: dict[str, float]
     examples: list[Example]
 

@@ -31,6 +31,7 @@ TEXT = (JSON, CSV)
 
 Dtype = Literal["u8", "f16", "f32"]
 Array = npt.NDArray[Any]
+Axes = Mapping[str, Sequence[int | str]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Answer:
 
     name: str
     values: Tensor
-    axes: Mapping[str, Sequence[int]]
+    axes: Axes
     tokens: Mapping[str, Sequence[str]]
     about: Mapping[str, Any]
     low: float | None = None
@@ -54,7 +55,9 @@ class Answer:
         """The body in one of the formats of `TENSOR`; `dtype` concerns safetensors only."""
         values = np.ascontiguousarray(self.values.detach().cpu().float().numpy())
         if media == JSON:
-            return orjson.dumps({**self.about, "tokens": self.tokens, "values": values}, option=orjson.OPT_SERIALIZE_NUMPY)
+            return orjson.dumps(
+                {**self.about, "tokens": self.tokens, "values": values}, option=orjson.OPT_SERIALIZE_NUMPY
+            )
         if media == CSV:
             return csv(values, self.axes, self.tokens)
         if media == PNG:
@@ -87,7 +90,7 @@ _DTYPES = {"uint8": "U8", "float16": "F16", "float32": "F32"}
 
 
 def safetensors(name: str, values: Array, about: Mapping[str, str]) -> bytes:
-    """One tensor as a safetensors file. The library's own writer shuffles its metadata, so the header is written here."""
+    """One tensor as a safetensors file; the library's own writer shuffles its metadata, and then equal is not equal."""
     tensor = {"dtype": _DTYPES[values.dtype.name], "shape": values.shape, "data_offsets": (0, values.nbytes)}
     header = json_module.dumps({"__metadata__": dict(about), name: tensor}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # so that a browser can lay a typed array over the data
@@ -101,7 +104,7 @@ def bytes_of(values: Array, low: float, high: float) -> Array:
     return np.rint(scaled).astype(np.uint8)
 
 
-def csv(values: Array, axes: Mapping[str, Sequence[int]], tokens: Mapping[str, Sequence[str]]) -> bytes:
+def csv(values: Array, axes: Axes, tokens: Mapping[str, Sequence[str]]) -> bytes:
     """One row per value: an index for every axis, the tokens of those that have them, the value; masked is empty."""
     file = io.StringIO()
     writer = csv_module.writer(file)
@@ -126,7 +129,7 @@ def _shortest(values: Array) -> Iterable[str]:
 
 
 def png(values: Array, low: float, high: float) -> bytes:
-    """A grey picture of up to four axes: the first runs down, the second across, the last two are each one's rows and columns."""
+    """A grey picture of up to four axes: maps of the last two, the first running down and the second across."""
     down, across, rows, columns = (1,) * (4 - values.ndim) + values.shape
     tiles = bytes_of(values, low, high).reshape(down, across, rows, columns)
     picture = tiles.transpose(0, 2, 1, 3).reshape(down * rows, across * columns)

@@ -9,7 +9,9 @@ from app.deps import RunnerDep, json_wanted, no_parameters
 from app.problems import CheckpointBroken, Invalid, NotAcceptable, UnknownModel, WeightsMissing, openapi
 from app.runner import Known
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"], dependencies=[Depends(no_parameters), Depends(json_wanted)])
+router = APIRouter(
+    prefix="/api/v1/models", tags=["models"], dependencies=[Depends(no_parameters), Depends(json_wanted)]
+)
 
 # A model's status changes while the server runs.
 HEADERS = {"cache-control": "no-cache"}
@@ -33,4 +35,6 @@ async def read_model(id: str, runner: RunnerDep) -> Response:
     known = runner.known(id)
     if known.status != "absent" and known.model is None:
         known = Known(known.card, "loaded", await runner.model(id))
-    return Response(await runner.derive(lambda: present.dump(present.detail(known))), headers=HEADERS, media_type=wire.JSON)
+    return Response(
+        await runner.derive(lambda: present.dump(present.detail(known))), headers=HEADERS, media_type=wire.JSON
+    )

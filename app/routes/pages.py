@@ -12,7 +12,7 @@ from markupsafe import Markup
 from starlette.responses import FileResponse
 
 from app import VERSION, files, present
-from app.caching import FOREVER
+from app.caching import FOREVER, has
 from app.deps import RunnerDep, SettingsDep
 from app.files import Assets
 from app.problems import NotFound
@@ -36,7 +36,7 @@ class ExplorePage(Page):
 
     models: list[dict[str, Any]]  # see schemas.Model
     default_model: str
-    bootstrap: Markup  # JSON for <script type="application/json" id="bootstrap">: a data block, never executed
+    bootstrap_json: Markup  # JSON for <script type="application/json" id="bootstrap">: a data block, never executed
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class DocsPage(Page):
 
 
 class Templates:
-    """Renders one dataclass per template; a name that the dataclass lacks is an error, not an empty string."""
+    """Renders one dataclass per template, as `page`; a name that it lacks is an error, not an empty string."""
 
     def __init__(self) -> None:
         self._environment = Environment(
@@ -60,19 +60,19 @@ class Templates:
 
     def response(self, name: str, page: Page) -> Response:
         """The page as HTML, checked anew by browsers on every visit."""
-        html = self._environment.get_template(name).render(vars(page))
+        html = self._environment.get_template(name).render(page=page)
         return Response(html, headers={"cache-control": "no-cache"}, media_type="text/html")
 
 
 def data_block(body: bytes) -> Markup:
     """JSON that can stand inside a script element: no `</script>`, no `<!--`, and nothing else that starts with `<`."""
-    return Markup(body.decode().replace("<", "\\u003c"))  # noqa: S704 (this is the escaping)
+    return Markup(body.decode().replace("<", "\\u003c"))
 
 
 @router.get("/")
 async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) -> Response:
     """The visualizer, with the first example of the default model traced."""
-    assets, templates = _assets(request), _templates(request)
+    assets = _assets(request)
     model = await runner.model(settings.default_model)
     known = runner.models()
     bootstrap = {"plotly": assets.plotly_url(), **await _first_trace(runner, model.card.examples, model.id)}
@@ -80,7 +80,7 @@ async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) ->
     detail = await runner.derive(lambda: present.detail(runner.known(model.id)))
     block = data_block(present.dump({"models": models, "model": detail, **bootstrap}))
     page = ExplorePage("Headlight", VERSION, assets.url, models, model.id, block)
-    return templates.response("explore.html", page)
+    return _templates(request).response("explore.html", page)
 
 
 async def _first_trace(runner: Runner, examples: tuple[Any, ...], model: str) -> dict[str, Any]:
@@ -115,9 +115,10 @@ def _static(request: Request, path: str) -> Response:
     if found is None:
         raise NotFound(f"There is no file {path} here.")
     file, lasting = found
-    response = FileResponse(file, stat_result=file.stat(), headers={"cache-control": FOREVER if lasting else "no-cache"})
-    if response.headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={name: response.headers[name] for name in ("etag", "cache-control")})
+    headers = {"cache-control": FOREVER if lasting else "no-cache"}
+    response = FileResponse(file, stat_result=file.stat(), headers=headers)
+    if has(request, response.headers["etag"]):
+        return Response(status_code=304, headers={**headers, "etag": response.headers["etag"]})
     return response
 
 

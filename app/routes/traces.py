@@ -8,7 +8,7 @@ from functools import partial
 from math import prod
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 import engine
 from app import caching, present, schemas, wire
@@ -36,6 +36,10 @@ from app.settings import Settings
 router = APIRouter(prefix="/api/v1", tags=["traces"])
 
 Id = Annotated[str, Path(max_length=200, description="A trace's id, from POST /traces.")]
+Address = Annotated[
+    str,
+    Path(max_length=200, description="`stack.layer.block.site`: see a model's sites.", examples=["encoder.5.self.q"]),
+]
 POSTED = (MalformedJson, Invalid, EmptyText, TooLong, UnknownModel, BodyTooLarge, NotAcceptable, Busy, WeightsMissing)
 FOUND = (UnknownTrace, NotAcceptable, Invalid, Busy)
 TENSOR_BODIES: dict[int | str, dict[str, Any]] = {
@@ -48,6 +52,7 @@ TENSOR_BODIES: dict[int | str, dict[str, Any]] = {
         },
     }
 }
+OBJECT = {"type": "object"}
 
 
 @router.post(
@@ -90,7 +95,11 @@ async def read_trace(request: Request, id: Id, runner: RunnerDep) -> Response:
     responses={**TENSOR_BODIES, **openapi(*FOUND, BadIndex, TooManyValues)},
 )
 async def read_attention(
-    request: Request, id: Id, query: Annotated[schemas.AttentionQuery, Query()], runner: RunnerDep, settings: SettingsDep
+    request: Request,
+    id: Id,
+    query: Annotated[schemas.AttentionQuery, Query()],
+    runner: RunnerDep,
+    settings: SettingsDep,
 ) -> Response:
     """Attention maps (layer, head, query, key): all of them in one call, or one row of one head."""
 
@@ -110,7 +119,7 @@ async def read_heads(
 ) -> Response:
     """What every head of a block is like on this input: how sharp it is, and how much it looks at the token before."""
 
-    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
+    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
         block = _block(trace, query)
         return present.dump(present.heads(engine.heads(trace, stack=block.stack, block=block.name)))
 
@@ -127,7 +136,7 @@ async def read_arithmetic(
 ) -> Response:
     """How one weight came about: q, k, their products, scale, bias, mask, softmax, and what it took from v."""
 
-    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
+    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
         block = _block(trace, query)
         weight = engine.arithmetic(
             trace,
@@ -146,17 +155,14 @@ async def read_arithmetic(
 @router.get(
     "/traces/{id}/tensors/{address}",
     responses={
-        200: {**TENSOR_BODIES[200], "content": {**TENSOR_BODIES[200]["content"], wire.JSON: {"schema": {"type": "object"}}}},
+        200: TENSOR_BODIES[200] | {"content": TENSOR_BODIES[200]["content"] | {wire.JSON: {"schema": OBJECT}}},
         **openapi(*FOUND, UnknownSite, BadIndex, TooManyValues),
     },
 )
-async def read_tensor(
+async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
     request: Request,
     id: Id,
-    address: Annotated[
-        str,
-        Path(max_length=200, description="`stack.layer.block.site`, see a model's sites.", examples=["encoder.5.self.q"]),
-    ],
+    address: Address,
     query: Annotated[schemas.TensorQuery, Query()],
     runner: RunnerDep,
     settings: SettingsDep,
@@ -222,7 +228,12 @@ def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings
         min(len(queries), region.size or len(queries)),
         min(len(keys), region.size or len(keys)),
     )
-    _within(prod(shape), media, settings, "Narrow it with layers=, heads=, queries= or keys=, or ask for an overview with size=.")
+    _within(
+        prod(shape),
+        media,
+        settings,
+        "Narrow it with layers=, heads=, queries= or keys=, or ask for an overview with size=.",
+    )
     maps = engine.attention(
         trace,
         stack=block.stack,
@@ -257,4 +268,6 @@ def _within(count: int, media: str, settings: Settings, hint: str) -> None:
     """Refuse an answer that is too large before anything of it is derived."""
     limit = min(settings.max_values, settings.max_text_values) if media in wire.TEXT else settings.max_values
     if count > limit:
-        raise TooManyValues(f"That is {count:,} values and one answer of this kind has at most {limit:,}. {hint}", limit=limit)
+        raise TooManyValues(
+            f"That is {count:,} values and one answer of this kind has at most {limit:,}. {hint}", limit=limit
+        )
