@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from engine.errors import BadInput, CheckpointError, EmptyText
 class Token:
     """One token of an input.
 
-    `text` is what a person would write: the characters of the input that the token stands for. `piece` is the entry in
+    `text` is what a person would write: the characters of the input that the token stands for, or its own part of a
+    character that takes several tokens. `piece` is the entry in
     the vocabulary, with its marks (`##ing`, `[UNK]`). `start` and `end` count characters (code points) of the sentence
     that the token belongs to, the first (`segment` 0) or the second (1); they are None for special tokens and for
     tokens given as ids. `continues` is True where the token goes on with the word of the token before it.
@@ -71,6 +73,8 @@ class FileTokenizer:
             if not sentence.strip():
                 raise EmptyText(f"The {name} is empty. Send at least one word.")
         encoding = self._tokenizer.encode(*sentences)
+        # One character can be several tokens (Hangul by its letters, an emoji by its bytes): each shows its own part.
+        spans = Counter(zip(encoding.sequence_ids, encoding.offsets, strict=True))
         tokens: list[Token] = []
         word_before: tuple[int, int] | None = None
         for id, piece, (start, end), segment, word, sequence, special in zip(
@@ -88,15 +92,16 @@ class FileTokenizer:
                 word_before = None
                 continue
             place = (sequence, word)
-            source = sentences[sequence]
+            source = sentences[sequence][start:end]
+            written = self._as_written(piece)[0] if spans[sequence, (start, end)] > 1 else source
             tokens.append(
                 Token(
                     id,
-                    source[start:end] or piece,
+                    written if written and "\ufffd" not in written else source or piece,
                     piece,
                     start,
                     end,
-                    special=id in self._special and source[start:end] == piece,
+                    special=id in self._special and source == piece,
                     continues=place == word_before,
                     segment=segment,
                 )
@@ -110,10 +115,11 @@ class FileTokenizer:
         """Tokens for `ids`, with their text as the tokenizer would write it inside a sentence."""
         tokens = []
         for id in ids:
-            piece = self._tokenizer.id_to_token(id) if id >= 0 else None
+            # Embeddings are often padded beyond the vocabulary: such an id has a vector but no piece.
+            piece = self._tokenizer.id_to_token(id)
             if piece is None:
-                size = self._tokenizer.get_vocab_size()
-                raise BadInput(f"There is no token {id} in the vocabulary: ids go from 0 to {size - 1}.")
+                tokens.append(Token(id, f"<{id}>", f"<{id}>", None, None))
+                continue
             text, continues = (piece, False) if id in self._special else self._as_written(piece)
             tokens.append(Token(id, text, piece, None, None, special=id in self._special, continues=continues))
         return tuple(tokens)
