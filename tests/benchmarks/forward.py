@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from transformers import BertModel
@@ -53,7 +54,7 @@ def measure() -> list[tuple[str, str, str, str]]:
             lambda: forward(plain),
             lambda: forward(eager, output_attentions=True, output_hidden_states=True),
             silent,
-            lambda: engine.trace(model, inputs),
+            partial(engine.trace, model, inputs),
         )
         peer_text = f"{peer * 1e3:.2f} ms"
         rows.append(
