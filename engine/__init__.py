@@ -1,1 +1,50 @@
-"""The engine."""
+"""See attention from Python: load a model, trace a text, look at any tensor of any layer and head.
+
+>>> import engine
+>>> model = engine.load("minilm")
+>>> trace = engine.trace(model, "The animal didn't cross the street because it was too tired")
+>>> trace.slice("encoder.5.self.pattern", head=[11], query=[11])
+"""
+
+from engine import derive, errors
+from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
+from engine.model import Inputs, Model, digest, load, trace
+from engine.patches import Knockout, Mean, Scale, Zero
+from engine.registry import Example, ModelCard, card, cards
+from engine.sites import Block, Site
+from engine.tap import SILENT, Capture, Patch, Recorder, Tap
+from engine.tokens import Token
+from engine.trace import Trace
+
+__all__ = [
+    "SILENT",
+    "Arithmetic",
+    "Block",
+    "Capture",
+    "Example",
+    "Heads",
+    "Inputs",
+    "Knockout",
+    "Maps",
+    "Mean",
+    "Model",
+    "ModelCard",
+    "Patch",
+    "Recorder",
+    "Scale",
+    "Site",
+    "Tap",
+    "Token",
+    "Trace",
+    "Zero",
+    "arithmetic",
+    "attention",
+    "card",
+    "cards",
+    "derive",
+    "digest",
+    "errors",
+    "heads",
+    "load",
+    "trace",
+]

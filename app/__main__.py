@@ -1,0 +1,224 @@
+"""The command line: `headlight serve`, `headlight trace`, `headlight models`."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import VERSION
+
+EXAMPLES = """\
+examples:
+  headlight serve                                   the page, on http://127.0.0.1:8000
+  headlight serve --host 0.0.0.0 --port 80 --allow-host demo.example.org
+  headlight trace "I kicked the ball" --out ball.safetensors
+  headlight models
+
+Everything else is set in the environment, as HEADLIGHT_*: see the table in the README.
+"""
+
+
+class Failure(Exception):
+    """Something that the person at the terminal can do something about; its text is what they read."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0, or 2 after one line on standard error."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return 130
+    except Failure as error:
+        print(f"headlight: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(
+        prog="headlight",
+        description="See attention: what every head of a real network looks at, in the browser or as a file.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"headlight {VERSION}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the page and the API", description="Serve the page and the API.")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument("--port", default=8000, type=port, help="port to listen on, 0 for a free one (default: 8000)")
+    serve.add_argument("--model", metavar="M", help="the model that the page opens with, or a folder with a checkpoint")
+    serve.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host name that visitors may use besides this machine's own; may be repeated",
+    )
+    serve.set_defaults(run=run_serve)
+
+    trace = commands.add_parser(
+        "trace", help="run a model over a text", description="Run a model over a text and write all that it computed."
+    )
+    trace.add_argument("text", metavar="TEXT", help="the sentence")
+    trace.add_argument("--pair", metavar="TEXT", help="a second sentence, for models that read two")
+    trace.add_argument("--model", metavar="M", default="minilm", help="a model's id or a folder (default: %(default)s)")
+    trace.add_argument("--out", metavar="FILE", type=Path, required=True, help="the safetensors file to write")
+    trace.set_defaults(run=run_trace)
+
+    models = commands.add_parser(
+        "models", help="list the models", description="List the models that are known by name."
+    )
+    models.set_defaults(run=run_models)
+    return top
+
+
+def port(text: str) -> int:
+    """A TCP port, for argparse."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 to 65535")
+    return int(text)
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    """Serve until someone presses Ctrl-C."""
+    import asyncio  # noqa: PLC0415 (imports wait until they are needed: --help and --version answer at once)
+
+    import uvicorn  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from app import logs  # noqa: PLC0415
+    from app.main import create_app  # noqa: PLC0415
+    from app.problems import Problem  # noqa: PLC0415
+    from app.settings import Settings  # noqa: PLC0415
+    from engine.errors import EngineError  # noqa: PLC0415
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise Failure(f"HEADLIGHT_{name}: {first['msg']}.") from None
+    changes: dict[str, object] = {
+        "allowed_hosts": (*settings.allowed_hosts, *own_names(options.host), *options.allow_host)
+    }
+    if options.model:
+        folder = Path(options.model)
+        changes["default_model"] = folder.name if folder.is_dir() else options.model
+        changes["models"] = (*settings.models, *([options.model] if folder.is_dir() else []))
+    settings = settings.model_copy(update=changes)
+    listener = listen(options.host, options.port)
+    logs.configure(settings)
+    app = create_app(settings)
+
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
+    )
+
+    async def serve() -> None:
+        # The app starts here and not inside uvicorn, which would turn a wrong model name into a page of traceback.
+        async with app.router.lifespan_context(app):
+            print(f"Headlight is on {address(listener)}  (Ctrl-C stops it)", file=sys.stderr, flush=True)
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+    try:
+        asyncio.run(serve())
+    except (EngineError, Problem) as error:
+        raise Failure(error.detail) from None
+    return 0
+
+
+def listen(host: str, wanted: int) -> socket.socket:
+    """A socket bound to that address, taken before the model is loaded so that nobody waits for a refusal."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(128)
+    except OSError as error:
+        why = {98: "something else is using it", 48: "something else is using it", 13: "it needs more rights"}
+        reason = why.get(error.errno or 0, error.strerror or str(error))
+        raise Failure(f"can't listen on {host} port {wanted}: {reason}. Choose another with --port.") from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, bound = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{bound}"
+
+
+def own_names(host: str) -> tuple[str, ...]:
+    """Names under which a server on `host` is visited; on all interfaces that is this machine's name and addresses."""
+    if host not in ("0.0.0.0", "::", ""):
+        return (f"[{host}]" if ":" in host else host,)
+    name = socket.gethostname()
+    try:
+        addresses = socket.gethostbyname_ex(name)[2]
+    except OSError:
+        addresses = []
+    return (name, *addresses)
+
+
+def run_trace(options: argparse.Namespace) -> int:
+    """Write a trace to a file."""
+    import tqdm  # noqa: PLC0415
+
+    import engine  # noqa: PLC0415
+
+    if not options.out.parent.is_dir():
+        raise Failure(f"there is no folder {options.out.parent} to write {options.out.name} to.")
+    try:
+        # Nothing is shown of what takes less than a second; a download shows a bar of its own.
+        with tqdm.tqdm(total=3, delay=1, leave=False, bar_format="{desc} {bar:30} {elapsed}") as bar:
+            bar.set_description("loading the model")
+            model = engine.load(options.model)
+            bar.update()
+            bar.set_description("tracing")
+            trace = engine.trace(model, options.text, pair=options.pair)
+            bar.update()
+            bar.set_description("writing")
+            size = options.out.write_bytes(trace.to_bytes())
+    except engine.errors.EngineError as error:
+        raise Failure(error.detail) from None
+    except OSError as error:
+        raise Failure(f"can't write {options.out}: {error.strerror or error}.") from None
+    tokens = sum(len(those) for those in trace.tokens.values())
+    print(f"{options.out}: {tokens} tokens, {len(trace.tensors)} tensors, {size / 2**20:.1f} MiB")
+    return 0
+
+
+def run_models(options: argparse.Namespace) -> int:  # noqa: ARG001
+    """Print a table of the models."""
+    import engine  # noqa: PLC0415
+
+    head = ("id", "name", "family", "layers", "heads", "width", "tokens", "parameters", "licence", "files")
+    rows = [
+        (
+            card.id,
+            card.name,
+            card.family,
+            str(card.layers),
+            str(card.heads),
+            str(card.width),
+            str(card.limit),
+            f"{card.parameters / 1e6:.1f} M",
+            card.licence,
+            {"ready": "here", "absent": "to be fetched"}[card.status()],
+        )
+        for card in engine.cards()
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Puts the app together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app import VERSION, files, middleware, problems
+from app.metrics import Metrics
+from app.routes import health, models, pages, traces
+from app.runner import LocalRunner
+from app.settings import Settings
+
+DESCRIPTION = (
+    "From a text to any tensor of any layer and head. Post a text to `/api/v1/traces`, then ask for what you want to "
+    "see under its id; or get maps in one call from `/api/v1/attention`. What is under an id never changes."
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole application; nothing is loaded before it starts."""
+    settings = settings or Settings()
+    metrics = Metrics()
+    runner = LocalRunner(settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await runner.start()
+            yield
+        finally:
+            runner.close()
+
+    app = FastAPI(
+        title="Headlight",
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=_middleware(settings, metrics),
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.runner = runner
+    app.state.assets = files.Assets(files.folder("static"))
+    app.state.templates = pages.Templates()
+    problems.install(app)
+    for router in (models.router, traces.router, health.router, pages.router):
+        app.include_router(router)
+    return app
+
+
+def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+    """Outermost first."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["accept", "content-type", "if-none-match", "x-request-id"],
+        expose_headers=["etag", "location", "retry-after", "x-request-id"],
+    )
+    return [
+        Middleware(middleware.Secure, shared=bool(settings.cors_origins)),
+        Middleware(middleware.Observe, metrics=metrics),
+        Middleware(middleware.AllowedHosts, hosts=settings.allowed_hosts),
+        *([cors] if settings.cors_origins else []),
+        Middleware(middleware.Head),
+        Middleware(middleware.Gzip),
+        Middleware(middleware.BodyLimit, limit=settings.max_body_bytes),
+    ]

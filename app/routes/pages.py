@@ -1,0 +1,130 @@
+"""The pages: server-rendered, with everything the first picture needs inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import FileResponse
+
+from app import VERSION, files, present
+from app.caching import FOREVER, has
+from app.deps import RunnerDep, SettingsDep
+from app.files import Assets
+from app.problems import NotFound
+from app.runner import Recipe, Runner
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What every template may use."""
+
+    title: str
+    version: str
+    asset: Callable[[str], str]  # "js/main.js" -> the address that may be cached for ever
+
+
+@dataclass(frozen=True)
+class ExplorePage(Page):
+    """templates/explore.html."""
+
+    models: list[dict[str, Any]]  # see schemas.Model
+    default_model: str
+    bootstrap_json: Markup  # JSON for <script type="application/json" id="bootstrap">: a data block, never executed
+
+
+@dataclass(frozen=True)
+class DocsPage(Page):
+    """templates/docs.html."""
+
+    openapi: str
+
+
+class Templates:
+    """Renders one dataclass per template, as `page`; a name that it lacks is an error, not an empty string."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(files.folder("templates")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def response(self, name: str, page: Page) -> Response:
+        """The page as HTML, checked anew by browsers on every visit."""
+        html = self._environment.get_template(name).render(page=page)
+        return Response(html, headers={"cache-control": "no-cache"}, media_type="text/html")
+
+
+def data_block(body: bytes) -> Markup:
+    """JSON that can stand inside a script element: no `</script>`, no `<!--`, and nothing else that starts with `<`."""
+    return Markup(body.decode().replace("<", "\\u003c"))
+
+
+@router.get("/")
+async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) -> Response:
+    """The visualizer, with the first example of the default model traced."""
+    assets = _assets(request)
+    model = await runner.model(settings.default_model)
+    known = runner.models()
+    bootstrap = {"plotly": assets.plotly_url(), **await _first_trace(runner, model.card.examples, model.id)}
+    models = await runner.derive(lambda: [present.model(one) for one in known])
+    detail = await runner.derive(lambda: present.detail(runner.known(model.id)))
+    block = data_block(present.dump({"models": models, "model": detail, **bootstrap}))
+    page = ExplorePage("Headlight", VERSION, assets.url, models, model.id, block)
+    return _templates(request).response("explore.html", page)
+
+
+async def _first_trace(runner: Runner, examples: tuple[Any, ...], model: str) -> dict[str, Any]:
+    if not examples:
+        return {"trace": None}
+    recipe = Recipe(model, examples[0].text, examples[0].pair)
+    return {"trace": present.trace(recipe, await runner.trace(recipe))}
+
+
+@router.get("/api/docs")
+async def docs(request: Request) -> Response:
+    """Every call of the API, to read and to try."""
+    assets = _assets(request)
+    page = DocsPage("Headlight API", VERSION, assets.url, str(request.app.openapi_url))
+    return _templates(request).response("docs.html", page)
+
+
+@router.get("/favicon.ico")
+async def favicon(request: Request) -> Response:
+    """Browsers ask for it whatever the page says."""
+    return _static(request, "favicon.svg")
+
+
+@router.get("/static/{path:path}")
+async def static(request: Request, path: str) -> Response:
+    """The page's own files, and plotly.js from the package that it is installed with."""
+    return _static(request, path)
+
+
+def _static(request: Request, path: str) -> Response:
+    found = _assets(request).find(path)
+    if found is None:
+        raise NotFound(f"There is no file {path} here.")
+    file, lasting = found
+    headers = {"cache-control": FOREVER if lasting else "no-cache"}
+    response = FileResponse(file, stat_result=file.stat(), headers=headers)
+    if has(request, response.headers["etag"]):
+        return Response(status_code=304, headers={**headers, "etag": response.headers["etag"]})
+    return response
+
+
+def _assets(request: Request) -> Assets:
+    return cast(Assets, request.app.state.assets)
+
+
+def _templates(request: Request) -> Templates:
+    return cast(Templates, request.app.state.templates)

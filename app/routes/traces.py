@@ -1,0 +1,273 @@
+"""From a text to its trace, and from a trace to any part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from math import prod
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+import engine
+from app import caching, present, schemas, wire
+from app.deps import RunnerDep, SettingsDep, json_wanted, no_parameters
+from app.problems import (
+    BadIndex,
+    BodyTooLarge,
+    Busy,
+    EmptyText,
+    Invalid,
+    MalformedJson,
+    NotAcceptable,
+    TooLong,
+    TooManyValues,
+    UnknownModel,
+    UnknownSite,
+    UnknownTrace,
+    WeightsMissing,
+    openapi,
+)
+from app.runner import Recipe, Runner
+from app.selection import Selection
+from app.settings import Settings
+
+router = APIRouter(prefix="/api/v1", tags=["traces"])
+
+Id = Annotated[str, Path(max_length=200, description="A trace's id, from POST /traces.")]
+Address = Annotated[
+    str,
+    Path(max_length=200, description="`stack.layer.block.site`: see a model's sites.", examples=["encoder.5.self.q"]),
+]
+POSTED = (MalformedJson, Invalid, EmptyText, TooLong, UnknownModel, BodyTooLarge, NotAcceptable, Busy, WeightsMissing)
+FOUND = (UnknownTrace, NotAcceptable, Invalid, Busy)
+TENSOR_BODIES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The tensor, in the format that Accept names; safetensors unless told otherwise.",
+        "content": {
+            wire.SAFETENSORS: {"schema": {"type": "string", "format": "binary"}},
+            wire.CSV: {"schema": {"type": "string"}},
+            wire.PNG: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+OBJECT = {"type": "object"}
+
+
+@router.post(
+    "/traces",
+    status_code=201,
+    response_model=schemas.Trace,
+    responses=openapi(*POSTED),
+    dependencies=[Depends(no_parameters), Depends(json_wanted)],
+)
+async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: RunnerDep) -> Response:
+    """Run a model over a text. The id that comes back is the same for the same text, model and weights."""
+    recipe = Recipe(wanted.model, wanted.text, wanted.pair)
+    trace = await runner.trace(recipe)
+    body = await runner.derive(lambda: present.dump(present.trace(recipe, trace)))
+    location = request.scope.get("root_path", "") + request.app.url_path_for("read_trace", id=trace.digest)
+    return Response(body, 201, {"location": location, "cache-control": "no-store"}, wire.JSON)
+
+
+@router.get(
+    "/traces/{id}",
+    response_model=schemas.Trace,
+    responses={
+        200: {"content": {wire.SAFETENSORS: {"schema": {"type": "string", "format": "binary"}}}},
+        **openapi(*FOUND),
+    },
+    dependencies=[Depends(no_parameters)],
+)
+async def read_trace(request: Request, id: Id, runner: RunnerDep) -> Response:
+    """Tokens and structure of a trace; as safetensors, all of it, to be read by `engine.Trace.from_bytes`."""
+
+    def encode(recipe: Recipe, trace: engine.Trace, media: str) -> bytes:
+        return trace.to_bytes() if media == wire.SAFETENSORS else present.dump(present.trace(recipe, trace))
+
+    return await _lasting(request, runner, id, (wire.JSON, wire.SAFETENSORS), encode)
+
+
+@router.get(
+    "/traces/{id}/attention",
+    response_model=schemas.Attention,
+    responses={**TENSOR_BODIES, **openapi(*FOUND, BadIndex, TooManyValues)},
+)
+async def read_attention(
+    request: Request,
+    id: Id,
+    query: Annotated[schemas.AttentionQuery, Query()],
+    runner: RunnerDep,
+    settings: SettingsDep,
+) -> Response:
+    """Attention maps (layer, head, query, key): all of them in one call, or one row of one head."""
+
+    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
+        return _attention(trace, query, media, settings).encode(media, query.dtype)
+
+    return await _lasting(request, runner, id, wire.TENSOR, encode)
+
+
+@router.get(
+    "/traces/{id}/heads",
+    response_model=schemas.Heads,
+    responses=openapi(*FOUND),
+)
+async def read_heads(
+    request: Request, id: Id, query: Annotated[schemas.BlockQuery, Query()], runner: RunnerDep
+) -> Response:
+    """What every head of a block is like on this input: how sharp it is, and how much it looks at the token before."""
+
+    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
+        block = _block(trace, query)
+        return present.dump(present.heads(engine.heads(trace, stack=block.stack, block=block.name)))
+
+    return await _lasting(request, runner, id, (wire.JSON,), encode)
+
+
+@router.get(
+    "/traces/{id}/arithmetic",
+    response_model=schemas.Arithmetic,
+    responses=openapi(*FOUND, BadIndex),
+)
+async def read_arithmetic(
+    request: Request, id: Id, query: Annotated[schemas.WeightQuery, Query()], runner: RunnerDep
+) -> Response:
+    """How one weight came about: q, k, their products, scale, bias, mask, softmax, and what it took from v."""
+
+    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
+        block = _block(trace, query)
+        weight = engine.arithmetic(
+            trace,
+            stack=block.stack,
+            block=block.name,
+            layer=query.layer,
+            head=query.head,
+            query=query.query,
+            key=query.key,
+        )
+        return present.dump(present.arithmetic(trace, weight))
+
+    return await _lasting(request, runner, id, (wire.JSON,), encode)
+
+
+@router.get(
+    "/traces/{id}/tensors/{address}",
+    responses={
+        200: TENSOR_BODIES[200] | {"content": TENSOR_BODIES[200]["content"] | {wire.JSON: {"schema": OBJECT}}},
+        **openapi(*FOUND, UnknownSite, BadIndex, TooManyValues),
+    },
+)
+async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
+    request: Request,
+    id: Id,
+    address: Address,
+    query: Annotated[schemas.TensorQuery, Query()],
+    runner: RunnerDep,
+    settings: SettingsDep,
+) -> Response:
+    """Any recorded or derived tensor, sliced by the names of its axes."""
+
+    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
+        sizes = trace.sizes(address)
+        given = {axis: getattr(query, axis) for axis in schemas.AXES if getattr(query, axis) is not None}
+        if foreign := [axis for axis in given if axis not in sizes]:
+            raise Invalid(f"{address} has no axis {', '.join(foreign)}: its axes are {', '.join(sizes)}.")
+        axes = {axis: _indices(axis, given.get(axis), size) for axis, size in sizes.items()}
+        _within(prod(map(len, axes.values())), media, settings, f"Narrow it with {'=, '.join(sizes)}=.")
+        values = trace.slice(address, **{axis: axes[axis] for axis in given})
+        return present.tensor(trace, address, axes, values).encode(media, query.dtype)
+
+    return await _lasting(request, runner, id, wire.TENSOR, encode)
+
+
+@router.post(
+    "/attention",
+    response_model=schemas.OneShotAttention,
+    responses=openapi(*POSTED, BadIndex, TooManyValues),
+    dependencies=[Depends(no_parameters), Depends(json_wanted)],
+)
+async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep) -> Response:
+    """One shot: text in, tokens and maps out."""
+    trace = await runner.trace(Recipe(wanted.model, wanted.text, wanted.pair))
+
+    def encode() -> bytes:
+        answer = _attention(trace, wanted, wire.JSON, settings)
+        about = {"id": trace.digest, **answer.about, "all_tokens": present.tokens(trace)}
+        return replace(answer, about=about).encode(wire.JSON, "f32")
+
+    return Response(await runner.derive(encode), headers={"cache-control": "no-store"}, media_type=wire.JSON)
+
+
+async def _lasting(
+    request: Request,
+    runner: Runner,
+    id: str,
+    offers: Sequence[str],
+    encode: Callable[[Recipe, engine.Trace, str], bytes],
+) -> Response:
+    """An answer about a trace: what the client holds already is neither computed nor sent."""
+    media = wire.negotiate(request.headers.get("accept"), offers)
+    tag = caching.etag(request, media)
+    if caching.has(request, tag):
+        return caching.immutable(request, b"", media, tag)
+    recipe, trace = await runner.find(id)
+    return caching.immutable(request, await runner.derive(partial(encode, recipe, trace, media)), media, tag)
+
+
+def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings: Settings) -> wire.Answer:
+    block = _block(trace, region)
+    layers = _indices("layer", region.layers, block.layers)
+    heads = _indices("head", region.heads, block.heads)
+    queries = _indices("query", region.queries, len(trace.tokens[block.query_stack]))
+    keys = _indices("key", region.keys, len(trace.tokens[block.key_stack]))
+    shape = (
+        1 if region.reduce and region.over == "all" else len(layers),
+        1 if region.reduce else len(heads),
+        min(len(queries), region.size or len(queries)),
+        min(len(keys), region.size or len(keys)),
+    )
+    _within(
+        prod(shape),
+        media,
+        settings,
+        "Narrow it with layers=, heads=, queries= or keys=, or ask for an overview with size=.",
+    )
+    maps = engine.attention(
+        trace,
+        stack=block.stack,
+        block=block.name,
+        layers=layers,
+        heads=heads,
+        queries=queries,
+        keys=keys,
+        stage=region.stage,
+        size=region.size,
+        reduce=region.reduce,
+        over=region.over,
+    )
+    return present.attention(trace, maps, reduce=region.reduce)
+
+
+def _block(trace: engine.Trace, wanted: schemas.BlockQuery) -> engine.Block:
+    """The block asked for; where stack or block are left out, the first that fits."""
+    for block in trace.blocks:
+        if wanted.stack in (None, block.stack) and wanted.block in (None, block.name):
+            return block
+    known = ", ".join(f"{block.stack}.{block.name}" for block in trace.blocks)
+    asked = f"{wanted.stack or '*'}.{wanted.block or '*'}"
+    raise Invalid(f"There is no attention block {asked} in this model: it has {known}.")
+
+
+def _indices(axis: str, selection: Selection | None, size: int) -> Sequence[int]:
+    return range(size) if selection is None else selection.indices(axis, size)
+
+
+def _within(count: int, media: str, settings: Settings, hint: str) -> None:
+    """Refuse an answer that is too large before anything of it is derived."""
+    limit = min(settings.max_values, settings.max_text_values) if media in wire.TEXT else settings.max_values
+    if count > limit:
+        raise TooManyValues(
+            f"That is {count:,} values and one answer of this kind has at most {limit:,}. {hint}", limit=limit
+        )

@@ -1,0 +1,321 @@
+"""What goes in and out as JSON, with the examples that the API page runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.problems import did_you_mean
+from app.selection import Selection
+from app.wire import Dtype
+from engine.sites import VOCABULARY
+
+FLAGSHIP = "The animal didn't cross the street because it was too tired"
+
+Stage = Literal["pattern", "scores", "scores.scaled", "scores.raw"]
+Status = Literal["loaded", "loading", "ready", "absent"]
+Table = list[list[float]]
+
+
+class Strict(BaseModel):
+    """A request, in which an unknown name is a mistake and not something to pass over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, data: Any) -> Any:
+        for name in data if isinstance(data, dict) else ():
+            if name not in cls.model_fields:
+                hint = did_you_mean(str(name), cls.model_fields)
+                raise PydanticCustomError(
+                    "unknown_name", "There is no {name} here. {hint}", {"name": repr(name), "hint": hint}
+                )
+        return data
+
+
+# Requests ---------------------------------------------------------------------------------------------------------
+
+
+class TraceRequest(Strict):
+    """A text, or two, to run a model over."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"model": "minilm", "text": FLAGSHIP},
+                {"model": "minilm", "text": "The cat sat on the mat.", "pair": "It was asleep within a minute."},
+            ]
+        }
+    )
+
+    model: str = Field("minilm", max_length=200, description="A model's id, from GET /models.")
+    text: str = Field(
+        description="The sentence, in any language and script; at most as many tokens as the model takes."
+    )
+    pair: str | None = Field(None, description="A second text, for models that read two.")
+
+
+def _chosen(what: str, **more: Any) -> Any:
+    return Field(None, description=f"{what}: `3`, `0,2,5`, `4-7` (both included) or a mix; all where left out.", **more)
+
+
+class BlockQuery(Strict):
+    """Which attention block."""
+
+    stack: str | None = Field(None, max_length=64, description="The first where left out.", examples=["encoder"])
+    block: str | None = Field(None, max_length=64, description="The first where left out.", examples=["self"])
+
+
+class Region(BlockQuery):
+    """Which part of a block's attention, and how much of it to fold together."""
+
+    layers: Selection | None = _chosen("Layers", examples=["5"])
+    heads: Selection | None = _chosen("Heads", examples=["11"])
+    queries: Selection | None = _chosen("Tokens that look")
+    keys: Selection | None = _chosen("Tokens that are looked at")
+    stage: Stage = Field("pattern", description="Weights, or scores: q·k, times the scale, then with mask and bias.")
+    size: int | None = Field(None, ge=1, le=65_536, description="Max-pool every map to at most size × size.")
+    reduce: Literal["mean", "max"] | None = Field(None, description="Fold the chosen heads into one map.")
+    over: Literal["heads", "all"] = Field("heads", description="What `reduce` folds: heads, or layers and heads.")
+
+
+class AttentionQuery(Region):
+    """The query string of GET /traces/{id}/attention."""
+
+    dtype: Dtype = Field("f32", description="Numbers in safetensors; u8 is 255 steps from `low` to `high`.")
+
+
+class AttentionRequest(Region, TraceRequest):
+    """A text and the part of its attention to send back, in one call."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": FLAGSHIP, "layers": "5", "heads": "11"}]})
+
+
+class WeightQuery(BlockQuery):
+    """Which single weight."""
+
+    layer: int = Field(ge=0, le=999_999_999, examples=[5])
+    head: int = Field(ge=0, le=999_999_999, examples=[11])
+    query: int = Field(ge=0, le=999_999_999, description="The token that looks.", examples=[11])
+    key: int = Field(ge=0, le=999_999_999, description="The token that is looked at.", examples=[2])
+
+
+AXES = tuple(dict.fromkeys(axis for site in VOCABULARY.values() for axis in site.axes if axis != "batch"))
+
+
+class _TensorQuery(Strict):
+    """Which part of a tensor, by the names of its axes: `3`, `0,2,5`, `4-7`; the whole axis where left out."""
+
+    dtype: Dtype = Field("f32", description="Numbers of a safetensors answer.")
+
+
+if TYPE_CHECKING:
+    TensorQuery = _TensorQuery
+else:  # one parameter for every axis in the engine's vocabulary, so that a new site needs no change here
+    TensorQuery = create_model(
+        "TensorQuery",
+        __base__=_TensorQuery,
+        __doc__=_TensorQuery.__doc__,
+        **{axis: (Selection | None, _chosen(f"Places along {axis}")) for axis in AXES},
+    )
+
+
+# Answers ----------------------------------------------------------------------------------------------------------
+
+
+class Example(BaseModel):
+    """An input that shows something."""
+
+    text: str
+    pair: str | None
+    note: str
+
+
+class Model(BaseModel):
+    """A model's card."""
+
+    id: str = Field(examples=["minilm"])
+    name: str
+    family: str = Field(examples=["bert"])
+    summary: str
+    parameters: int
+    layers: int
+    heads: int
+    width: int = Field(description="Size of the residual stream.")
+    limit: int = Field(description="The most tokens it takes.")
+    licence: str
+    homepage: str
+    source: str = Field(description="Where the files are, or would come from.")
+    revision: str | None = Field(description="sha256 of the weights; null where it is known only after loading.")
+    status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
+    scores: dict[str, float]
+    examples: list[Example]
+
+
+class Block(BaseModel):
+    """One kind of attention in a stack, the same in each of its layers."""
+
+    name: str = Field(examples=["self"])
+    kind: str = Field(examples=["dot"])
+    heads: int
+    kv_heads: int
+    head_dim: int
+    query_stack: str
+    key_stack: str
+    causal: bool
+    scale: float
+
+
+class Stack(BaseModel):
+    """Layers over one sequence of tokens."""
+
+    name: str = Field(examples=["encoder"])
+    layers: int
+    heads: int
+    blocks: list[Block]
+
+
+class Site(BaseModel):
+    """A place in the network where a tensor can be looked at."""
+
+    address: str = Field(description="Write a layer's number for `{layer}`.", examples=["encoder.{layer}.self.q"])
+    layers: int | None = Field(description="How many layers have it; null where it belongs to none.")
+    axes: list[str]
+    meaning: str
+    derived: bool = Field(description="Computed from recorded tensors when somebody looks.")
+
+
+class ModelDetail(Model):
+    """A model's card, with what can be looked at in it."""
+
+    stacks: list[Stack] | None = Field(description="null while the model's files are absent.")
+    sites: list[Site] | None = Field(description="null while the model's files are absent.")
+
+
+class Token(BaseModel):
+    """A token of the input."""
+
+    index: int
+    id: int
+    text: str = Field(description="As a person would write it.")
+    piece: str = Field(description="As the vocabulary has it.")
+    start: int | None = Field(description="First character in its sentence; null for special tokens.")
+    end: int | None
+    special: bool
+    continues: bool = Field(description="Goes on with the word of the token before it.")
+    segment: int = Field(description="0 in the first text, 1 in the second.")
+
+
+class Trace(BaseModel):
+    """What a model was run over, and what it consists of; its tensors have calls of their own."""
+
+    id: str
+    model: str
+    revision: str
+    text: str
+    pair: str | None
+    tokens: dict[str, list[Token]]
+    stacks: list[Stack]
+    prediction: dict[str, Any] | None = Field(description="null for an encoder without a head.")
+    patches: list[dict[str, Any]]
+    seed: int
+
+
+class Attention(BaseModel):
+    """Attention maps as JSON; masked scores are null."""
+
+    trace: str
+    model: str
+    stack: str
+    block: str
+    stage: str
+    axes: list[str]
+    layers: list[int]
+    heads: list[int]
+    queries: list[int]
+    keys: list[int]
+    query_edges: list[int] | None = Field(description="Where each pooled bin begins among `queries`, and the end.")
+    key_edges: list[int] | None
+    tokens: dict[str, list[str]] = Field(description="Texts along the query and key axes.")
+    values: list[list[list[list[float | None]]]] = Field(description="(layer, head, query, key).")
+
+
+class OneShotAttention(Attention):
+    """The same, with the trace's id and every token of the input."""
+
+    id: str
+    all_tokens: dict[str, list[Token]]
+
+
+class Heads(BaseModel):
+    """What each head is like on this input; every table is (layer, head)."""
+
+    stack: str
+    block: str
+    sharpness: Table = Field(description="1: looks at one key; 0: at all alike.")
+    entropy: Table = Field(description="Bits, averaged over the queries.")
+    peak: Table = Field(description="The largest weight.")
+    previous: Table | None = Field(description="Mean weight on the token before.")
+    first: Table = Field(description="Mean weight on the first token.")
+    own: Table | None = Field(description="Mean weight on the token itself.")
+
+
+class Arithmetic(BaseModel):
+    """How one weight came about, in the order in which it is computed."""
+
+    stack: str
+    block: str
+    layer: int
+    head: int
+    query: int
+    key: int
+    query_token: str
+    key_token: str
+    q: list[float]
+    k: list[float]
+    products: list[float] = Field(description="q ∘ k.")
+    raw: float = Field(description="Their sum, q·k.")
+    scale: float
+    scaled: float
+    bias: float
+    masked: bool
+    score: float | None = Field(description="scaled + bias; null where masked.")
+    row_max: float
+    numerator: float = Field(description="exp(score - row_max).")
+    denominator: float = Field(description="The sum of these over the row.")
+    weight: float
+    v: list[float]
+    weighted_v: list[float]
+    z: list[float] = Field(description="The head's whole weighted sum of values.")
+    written_norm: float = Field(description="Length of weighted_v after W_O.")
+    head_written_norm: float = Field(description="Length of z after W_O.")
+
+
+class Found(BaseModel):
+    """One thing that is wrong with a request."""
+
+    where: str = Field(examples=["query.layers"])
+    what: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457; some problems add members of their own, such as `limit`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="What went wrong here, and what to do.")
+    instance: str
+    errors: list[Found] | None = None
+
+
+class Health(BaseModel):
+    """Whether the server is up."""
+
+    status: Literal["ok", "starting"]
+    version: str

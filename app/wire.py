@@ -1,0 +1,166 @@
+"""Tensors as bytes: safetensors, JSON, CSV and PNG, and which of them a client wants.
+
+Equal requests give equal bytes, in every process: that is what the strong ETags promise.
+"""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+import json as json_module
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from PIL import Image
+from torch import Tensor
+
+from app.problems import NotAcceptable
+
+SAFETENSORS = "application/vnd.safetensors"
+JSON = "application/json"
+CSV = "text/csv"
+PNG = "image/png"
+TENSOR = (SAFETENSORS, JSON, CSV, PNG)  # the first is what a client gets that does not mind
+TEXT = (JSON, CSV)
+
+Dtype = Literal["u8", "f16", "f32"]
+Array = npt.NDArray[Any]
+Axes = Mapping[str, Sequence[int | str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A tensor on its way out.
+
+    `axes` gives, for each axis in order, the index of every place along it; `tokens` gives the text of those places for
+    the axes that run over tokens. `about` is what else there is to say, in the order it is said. `low` and `high` are
+    the values that 0 and 255 stand for where a value has to fit a byte; None takes them from the values.
+    """
+
+    name: str
+    values: Tensor
+    axes: Axes
+    tokens: Mapping[str, Sequence[str]]
+    about: Mapping[str, Any]
+    low: float | None = None
+    high: float | None = None
+
+    def encode(self, media: str, dtype: Dtype) -> bytes:
+        """The body in one of the formats of `TENSOR`; `dtype` concerns safetensors only."""
+        values = np.ascontiguousarray(self.values.detach().cpu().float().numpy())
+        if media == JSON:
+            return orjson.dumps(
+                {**self.about, "tokens": self.tokens, "values": values}, option=orjson.OPT_SERIALIZE_NUMPY
+            )
+        if media == CSV:
+            return csv(values, self.axes, self.tokens)
+        if media == PNG:
+            return png(values, *self.bounds(values))
+        return self._safetensors(values, dtype)
+
+    def bounds(self, values: Array) -> tuple[float, float]:
+        """`low` and `high`; masked scores (-inf) set neither."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        finite = values[np.isfinite(values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+    def _safetensors(self, values: Array, dtype: Dtype) -> bytes:
+        low, high = self.bounds(values)
+        if dtype == "u8":
+            values = bytes_of(values, low, high)
+        elif dtype == "f16":
+            values = values.astype(np.float16)
+        about = {**self.about, "low": low, "high": high}
+        return safetensors(self.name, values, {key: text(value) for key, value in about.items()})
+
+
+def text(value: Any) -> str:
+    """A metadata value, which safetensors wants as a string: strings as they are, all else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+_DTYPES = {"uint8": "U8", "float16": "F16", "float32": "F32"}
+
+
+def safetensors(name: str, values: Array, about: Mapping[str, str]) -> bytes:
+    """One tensor as a safetensors file; the library's own writer shuffles its metadata, and then equal is not equal."""
+    tensor = {"dtype": _DTYPES[values.dtype.name], "shape": values.shape, "data_offsets": (0, values.nbytes)}
+    header = json_module.dumps({"__metadata__": dict(about), name: tensor}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # so that a browser can lay a typed array over the data
+    return len(header).to_bytes(8, "little") + header + values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def bytes_of(values: Array, low: float, high: float) -> Array:
+    """`low` to `high` as 0 to 255; what was masked is 0."""
+    span = high - low or 1.0
+    scaled = np.clip((values - low) * (255.0 / span), 0.0, 255.0)  # clip takes -inf to 0
+    return np.rint(scaled).astype(np.uint8)
+
+
+def csv(values: Array, axes: Axes, tokens: Mapping[str, Sequence[str]]) -> bytes:
+    """One row per value: an index for every axis, the tokens of those that have them, the value; masked is empty."""
+    file = io.StringIO()
+    writer = csv_module.writer(file)
+    writer.writerow([*axes, *(f"{axis}_token" for axis in axes if axis in tokens), "value"])
+    named = [number for number, axis in enumerate(axes) if axis in tokens]
+    places = product(*(range(len(indices)) for indices in axes.values()))
+    indices = list(axes.values())
+    words = [tokens[axis] for axis in axes if axis in tokens]
+    for place, value in zip(places, _shortest(values), strict=True):
+        row: list[object] = [index[at] for index, at in zip(indices, place, strict=True)]
+        row += [word[place[axis]] for axis, word in zip(named, words, strict=True)]
+        writer.writerow([*row, value])
+    return file.getvalue().encode()
+
+
+def _shortest(values: Array) -> Iterable[str]:
+    """The shortest decimal that reads back as the same float32, for each value; orjson writes just that."""
+    if not values.size:
+        return ()
+    written = orjson.dumps(values.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode()
+    return ("" if value == "null" else value for value in written.split(","))
+
+
+def png(values: Array, low: float, high: float) -> bytes:
+    """A grey picture of up to four axes: maps of the last two, the first running down and the second across."""
+    down, across, rows, columns = (1,) * (4 - values.ndim) + values.shape
+    tiles = bytes_of(values, low, high).reshape(down, across, rows, columns)
+    picture = tiles.transpose(0, 2, 1, 3).reshape(down * rows, across * columns)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+def negotiate(accept: str | None, offers: Sequence[str]) -> str:
+    """The offer that the Accept header likes best, the earlier one on a tie; `NotAcceptable` where it likes none."""
+    if not accept or not accept.strip():
+        return offers[0]
+    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
+    wanted = [(_quality(offer, ranges), offer) for offer in offers]
+    best, offer = max(wanted, key=lambda pair: pair[0])  # max keeps the first of equals
+    if best <= 0:
+        raise NotAcceptable(f"Send an Accept header with one of {', '.join(offers)}.", offers=list(offers))
+    return offer
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip() for piece in part.lower().split(";"))
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    return name, float(quality) if _QUALITY.fullmatch(quality) else 0.0
+
+
+def _quality(offer: str, ranges: Iterable[tuple[str, float]]) -> float:
+    """What the most specific range that covers `offer` says of it."""
+    covering = ("*/*", offer.partition("/")[0] + "/*", offer)
+    ranked = [(covering.index(name), quality) for name, quality in ranges if name in covering]
+    return max(ranked)[1] if ranked else 0.0

@@ -1,0 +1,166 @@
+"""Checkpoints: declarative name rules, strict both ways, read at one times the memory.
+
+A network is built on the meta device, so it costs nothing until each parameter is replaced by the file's own tensor.
+Only safetensors files are read: nothing here ever unpickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from engine.errors import (
+    CheckpointError,
+    MissingKeys,
+    TokenizerMissing,
+    UnexpectedKeys,
+    WeightsMissing,
+    WrongHash,
+    WrongShape,
+)
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+FILES = (CONFIG, WEIGHTS, TOKENIZER)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One tensor of the file is one parameter of ours."""
+
+    theirs: str
+    ours: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a family's checkpoint files are read.
+
+    `ignored` are patterns of keys that are known and not needed; `prefixes` may stand before every key or not;
+    `spellings` are older words for the last part of a key.
+    """
+
+    rules: tuple[Rule, ...]
+    ignored: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self, key: str) -> str:
+        """The key as the rules spell it."""
+        for prefix in self.prefixes:
+            key = key.removeprefix(prefix)
+        stem, _, last = key.rpartition(".")
+        return f"{stem}.{self.spellings[last]}" if last in self.spellings else key
+
+    def ignores(self, key: str) -> bool:
+        """Whether this (plain) key is known and not needed."""
+        return any(fnmatchcase(key, pattern) for pattern in self.ignored)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json; `WeightsMissing` or `CheckpointError` where there is none or it is damaged."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise WeightsMissing(f"{folder} has no {CONFIG}. A model folder holds {', '.join(FILES)}.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}). Fetch it again.") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} holds no JSON object. Fetch it again.")
+    return config
+
+
+def weights_path(folder: Path) -> Path:
+    """The folder's model.safetensors; `WeightsMissing` where there is none."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        pickled = any((folder / name).exists() for name in ("pytorch_model.bin", "model.bin", "model.pt"))
+        raise WeightsMissing(
+            f"{folder} has no {WEIGHTS}."
+            + (" Pickled weights are never loaded, since they can run code: convert them to safetensors." * pickled)
+        )
+    return path
+
+
+def tokenizer_path(folder: Path) -> Path:
+    """The folder's tokenizer.json; `TokenizerMissing` where there is none."""
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise TokenizerMissing(
+            f"{folder} has no {TOKENIZER}. Save it there with the tokenizers library, or with AutoTokenizer's "
+            "save_pretrained; without it, token ids can still be traced (ids=...)."
+        )
+    return path
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verified(path: Path, expected: str | None) -> str:
+    """The file's sha256; `WrongHash` where another one is pinned."""
+    found = sha256(path)
+    if expected is not None and found != expected:
+        raise WrongHash(str(path), found, expected)
+    return found
+
+
+def fill(
+    network: nn.Module,
+    path: Path,
+    rules: Rules,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Replace every parameter of `network`, built on the meta device, by the file's tensor.
+
+    Raises `UnexpectedKeys`, `MissingKeys` or `WrongShape`, and `CheckpointError` where the file is damaged.
+    """
+    by_name = {rule.theirs: rule.ours for rule in rules.rules}
+    wanted = dict(network.named_parameters())
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = {rules.plain(key): key for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            if unexpected := [key for plain, key in keys.items() if plain not in by_name and not rules.ignores(plain)]:
+                raise UnexpectedKeys(unexpected)
+            if missing := [theirs for theirs, ours in by_name.items() if ours in wanted and theirs not in keys]:
+                raise MissingKeys(missing)
+            for theirs, ours in by_name.items():
+                found, expected = file.get_slice(keys[theirs]).get_shape(), wanted.pop(ours).shape
+                if tuple(found) != tuple(expected):
+                    raise WrongShape(keys[theirs], found, expected)
+                place(network, ours, file.get_tensor(keys[theirs]).to(device=device, dtype=dtype))
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or cut short ({error}). Delete it and fetch it again.") from None
+    if wanted:
+        raise MissingKeys(wanted)  # parameters that no rule names
+
+
+def place(network: nn.Module, name: str, value: Tensor) -> None:
+    """Put `value` where the parameter `name` is, frozen."""
+    owner, _, last = name.rpartition(".")
+    setattr(network.get_submodule(owner), last, nn.Parameter(value, requires_grad=False))
+
+
+def export(network: nn.Module, rules: Rules) -> dict[str, Tensor]:
+    """The network's parameters under the file's names: the way back from `fill`."""
+    ours = dict(network.named_parameters())
+    return {rule.theirs: ours[rule.ours].detach() for rule in rules.rules}
+
+
+def save(network: nn.Module, rules: Rules, path: Path) -> None:
+    """Write the network as a safetensors file with the family's public names."""
+    save_file({key: value.contiguous() for key, value in export(network, rules).items()}, path, {"format": "pt"})

@@ -1,0 +1,92 @@
+"""Pure functions from recorded tensors to what is shown: the same arithmetic as the forward pass, a slice at a time.
+
+Shapes here have no batch axis, since a trace is of one input. A `Pick` chooses along one axis and keeps it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.nn.attention import causal_mask, mask_scores, raw_scores, softmax
+from engine.sites import Block
+
+Pick = slice | list[int]
+
+ALL = slice(None)
+STAGES = ("scores.raw", "scores.scaled", "scores", "pattern")
+
+
+def attention(
+    stage: str,
+    q: Tensor,
+    k: Tensor,
+    block: Block,
+    *,
+    head: Pick = ALL,
+    query: Pick = ALL,
+    key: Pick = ALL,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """One stage of dot-product attention, (head, query, key), for the chosen heads, queries and keys only.
+
+    `q` is (head, query, head_dim) and `k` is (kv_head, key, head_dim), both whole; `bias` broadcasts to the whole map.
+    """
+    heads = range(q.shape[0])[head] if isinstance(head, slice) else head
+    group = q.shape[0] // k.shape[0]
+    # The softmax needs every key of a row, so a pattern picks its keys last; other stages pick them first.
+    early, late = (ALL, key) if stage == "pattern" else (key, ALL)
+    chosen_q = q[head][:, query]
+    chosen_k = (k[head] if group == 1 else k[[h // group for h in heads]])[:, early]
+    scores = raw_scores(chosen_q, chosen_k)
+    if stage == "scores.raw":
+        return scores
+    scores = scores * block.scale
+    if stage == "scores.scaled":
+        return scores
+    mask = None
+    if block.causal:
+        places = torch.arange(k.shape[1], device=q.device)
+        mask = causal_mask(places[k.shape[1] - q.shape[1] :][query], places[early])
+    if bias is not None:
+        bias = bias.expand(q.shape[0], q.shape[1], k.shape[1])[head][:, query][:, :, early]
+    scores = mask_scores(scores, mask, bias)
+    return scores if stage == "scores" else softmax(scores)[:, :, late]
+
+
+def by_head(z: Tensor, weight: Tensor) -> Tensor:
+    """What each head writes: z (head, query, head_dim) through its part of W_O (head, head_dim, model)."""
+    return z @ weight
+
+
+def entropy(pattern: Tensor) -> Tensor:
+    """Shannon entropy in bits of each row: (..., query, key) to (..., query)."""
+    bits: Tensor = torch.special.entr(pattern).sum(-1) / math.log(2)
+    return bits
+
+
+def sharpness(pattern: Tensor) -> Tensor:
+    """How far a head is from looking everywhere alike: 1 - entropy / log2(visible keys), averaged over the queries.
+
+    (..., query, key) to (...). 0 is an even spread, 1 is a single key. A row that sees one key only says nothing about
+    the head and is left out; where no row says anything, the answer is 1.
+    """
+    visible = (pattern > 0).sum(-1)
+    telling = visible > 1
+    rows = torch.where(telling, 1 - entropy(pattern) / visible.clamp(min=2).log2(), 0.0)
+    count = telling.sum(-1)
+    return torch.where(count > 0, rows.sum(-1) / count.clamp(min=1), 1.0).clamp(0, 1)
+
+
+def bin_edges(length: int, size: int) -> list[int]:
+    """Where `size` bins over `length` items begin, with the end: as even as whole numbers allow."""
+    return [i * length // size for i in range(size + 1)]
+
+
+def pool(values: Tensor, edges: list[int], axis: int) -> Tensor:
+    """The maximum of each bin along `axis`: the brightest weight stays visible however small the overview."""
+    pooled = np.maximum.reduceat(values.cpu().numpy(), edges[:-1], axis=axis)
+    return torch.from_numpy(pooled)

@@ -1,0 +1,214 @@
+"""A loaded model: its network, and everything needed to turn a text into a trace of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine import checkpoint, registry
+from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel
+from engine.models import FAMILIES, family_of
+from engine.models.family import Family
+from engine.registry import Folder, Hub, ModelCard
+from engine.sites import Block, Site
+from engine.tap import Capture, Recorder
+from engine.tokens import FileTokenizer, Token, Tokenizer
+from engine.trace import FORMAT, Trace
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What goes into one forward pass: tokens per stack, and the texts that they came from."""
+
+    tokens: Mapping[str, tuple[Token, ...]]
+    text: str | None = None
+    pair: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with its weights, its tokenizer and its card. Immutable, and safe to share between threads."""
+
+    card: ModelCard
+    family: Family
+    config: Any
+    network: nn.Module
+    tokenizer: Tokenizer | None
+    revision: str  # sha256 of model.safetensors
+
+    @property
+    def id(self) -> str:
+        """The name that the model was loaded by."""
+        return self.card.id
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """Every site of this network, by address."""
+        return {site.address: site for site in self.family.sites(self.config)}
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Every kind of attention in it."""
+        return self.family.blocks(self.config)
+
+    @property
+    def limit(self) -> int:
+        """The most tokens that it takes."""
+        return self.family.shape(self.config).limit
+
+    def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
+        """W_O of one attention block, cut by head: (head, head_dim, model)."""
+        return self.family.output_weight(self.network, stack, layer, block)
+
+    def inputs(
+        self, text: str | None = None, *, pair: str | None = None, ids: Mapping[str, Sequence[int]] | None = None
+    ) -> Inputs:
+        """Tokenize, without running anything.
+
+        Give a `text`, or a `text` and a `pair`, or token `ids` per stack, which are taken as they are and need no
+        special tokens added. Raises `EmptyText`, `TooLong`, `TokenizerMissing` or `BadInput`.
+        """
+        stack = self.family.stacks[0]
+        if (text is None) == (ids is None):
+            raise BadInput("Give either a text or token ids.")
+        if ids is not None:
+            if pair is not None or set(ids) != set(self.family.stacks):
+                raise BadInput(f"Give token ids for {' and '.join(self.family.stacks)}, and nothing else.")
+            tokens = {name: self._from_ids(ids[name]) for name in ids}
+        elif self.tokenizer is None:
+            raise TokenizerMissing(f"{self.id} has no tokenizer.json, so it can only trace token ids: ids={{...}}.")
+        else:
+            assert text is not None
+            tokens = {stack: self.tokenizer.encode(text, pair)}
+        for those in tokens.values():
+            if len(those) > self.limit:
+                raise TooLong(len(those), self.limit)
+        return Inputs(tokens, text, pair)
+
+    def _from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        size = self.family.shape(self.config).vocabulary
+        if not ids:
+            raise BadInput("There are no token ids to trace. Give at least one.")
+        for id in ids:
+            if not 0 <= id < size:
+                raise BadInput(f"There is no token {id} in the vocabulary: ids go from 0 to {size - 1}.")
+        if self.tokenizer is None:
+            return tuple(Token(id, str(id), str(id), None, None) for id in ids)
+        return self.tokenizer.from_ids(ids)
+
+
+def load(name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+    """Load a model by a card's id, from a folder with config.json and model.safetensors, or by a hub id (`org/name`).
+
+    The weights are frozen and in evaluation mode. Raises `UnknownModel`, `WeightsMissing`, or `CheckpointError` where
+    the files are not what they should be.
+    """
+    name = str(name)
+    known = {card.id: card for card in registry.cards()}
+    if name in known:
+        card = known[name]
+        folder = card.folder()
+    elif Path(name).is_dir():
+        card, folder = None, Path(name)
+    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        card, folder = None, Hub(name, "main").fetch()
+    else:
+        raise UnknownModel(name, known)
+    raw = checkpoint.read_config(folder)
+    family = family_of(str(raw.get("model_type")))
+    if family is None:
+        types = ", ".join(sorted(kind for family in FAMILIES for kind in family.model_types))
+        raise CheckpointError(
+            f"{folder / checkpoint.CONFIG} says model_type {raw.get('model_type')!r}; known are: {types}."
+        )
+    try:
+        config = family.read_config(raw)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / checkpoint.CONFIG} lacks {error}.") from None
+    path = checkpoint.weights_path(folder)
+    revision = checkpoint.verified(path, card.sha256 if card else None)
+    tokenizer_path = folder / checkpoint.TOKENIZER
+    tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder)) if card or tokenizer_path.exists() else None
+    with torch.device("meta"):
+        network = family.build(config)
+    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=device)
+    network.eval()
+    return Model(card or card_of(name, folder, family, config, network), family, config, network, tokenizer, revision)
+
+
+def card_of(name: str, folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:
+    """A card for a model that nobody wrote one for."""
+    shape = family.shape(config)
+    title = Path(name).name
+    return ModelCard(
+        id=title,
+        name=title,
+        family=family.name,
+        summary=f"{shape.layers} layers of {shape.heads} heads, from {title}.",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        layers=shape.layers,
+        heads=shape.heads,
+        width=shape.width,
+        limit=shape.limit,
+        sources=(Folder(folder),),
+    )
+
+
+def digest(
+    model: Model, inputs: Inputs, *, patches: Sequence[Any] = (), seed: int = 0, capture: Capture | None = None
+) -> str:
+    """A hash of everything that determines the trace, known before the forward pass: 32 hexadecimal digits."""
+    parameter = next(model.network.parameters())
+    content = {
+        "format": FORMAT,
+        "model": model.id,
+        "revision": model.revision,
+        "dtype": str(parameter.dtype),
+        "tokens": {stack: [asdict(token) for token in tokens] for stack, tokens in inputs.tokens.items()},
+        "patches": [patch.to_json() for patch in patches],
+        "seed": seed,
+        "capture": asdict(capture or Capture()),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def trace(
+    model: Model,
+    text: str | Inputs | None = None,
+    *,
+    pair: str | None = None,
+    ids: Mapping[str, Sequence[int]] | None = None,
+    patches: Sequence[Any] = (),
+    capture: Capture | None = None,
+    seed: int = 0,
+) -> Trace:
+    """Run the network over one input and keep what it computed.
+
+    The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
+    looked at. Raises what `Model.inputs` raises, and `BadPatch`.
+    """
+    inputs = text if isinstance(text, Inputs) else model.inputs(text, pair=pair, ids=ids)
+    recorder = Recorder(model.sites, capture, patches)
+    with torch.inference_mode():
+        model.family.run(model.network, inputs.tokens, recorder)
+    return Trace(
+        model=model.id,
+        revision=model.revision,
+        tokens=dict(inputs.tokens),
+        tensors={address: tensor[0] for address, tensor in recorder.tensors.items()},
+        sites=model.sites,
+        blocks=model.blocks,
+        digest=digest(model, inputs, patches=patches, seed=seed, capture=capture),
+        patches=tuple(patch.to_json() for patch in patches),
+        seed=seed,
+        output_weight=model.output_weight,
+    )

@@ -1,0 +1,50 @@
+"""What every family declares, so that nothing outside its file needs to know which family it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from engine.sites import Block, Site
+from engine.tap import Tap
+
+if TYPE_CHECKING:
+    from engine.checkpoint import Rules
+    from engine.tokens import Token
+
+Tokens = Mapping[str, tuple["Token", ...]]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that a model card shows."""
+
+    layers: int
+    heads: int
+    width: int
+    limit: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture: how to read its configuration, build it, fill it, run it and describe it.
+
+    `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the logits, or
+    None where the network has no head. `output_weight(network, layer, block)` is W_O by head: (head, head_dim, model).
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    stacks: tuple[str, ...]
+    read_config: Callable[[Mapping[str, Any]], Any]
+    build: Callable[[Any], nn.Module]
+    shape: Callable[[Any], Shape]
+    sites: Callable[[Any], Iterable[Site]]
+    blocks: Callable[[Any], tuple[Block, ...]]
+    rules: Callable[[Any], Rules]
+    run: Callable[[nn.Module, Tokens, Tap], Tensor | None]
+    output_weight: Callable[[nn.Module, str, int, str], Tensor]

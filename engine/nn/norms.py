@@ -1,0 +1,21 @@
+"""Normalisation whose statistics can be seen and changed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engine.tap import SILENT, Tap
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation (Ba et al. 2016) over the last axis."""
+
+    def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
+        """Normalise `x` (batch, position, model); shows `norm.mean` and `norm.scale`, each (batch, position)."""
+        normal, mean, scale = torch.native_layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        seen_mean, seen_scale = tap("norm.mean", mean.squeeze(-1)), tap("norm.scale", scale.squeeze(-1))
+        if not tap.wants("norm.mean", "norm.scale"):
+            return normal
+        # Somebody changed the statistics: the kernel's answer no longer holds, so write it out.
+        return (x - seen_mean[..., None]) * seen_scale[..., None] * self.weight + self.bias

@@ -1,0 +1,107 @@
+"""Interventions as data: which site is changed, where, and into what.
+
+A patch names an address and, by axis, the part of it that it changes; an axis that is not named is changed whole:
+`Zero("encoder.5.self.z", head=11)` silences one head. Nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from engine.errors import BadIndex, BadPatch
+
+Indices = int | tuple[int, ...] | list[int]
+
+
+class Edit:
+    """One change at one address."""
+
+    operation: ClassVar[str]
+
+    def __init__(self, address: str, **where: Indices) -> None:
+        self.address = address
+        self.where = {axis: [at] if isinstance(at, int) else list(at) for axis, at in where.items()}
+
+    def __repr__(self) -> str:
+        where = "".join(f", {axis}={at}" for axis, at in self.where.items())
+        return f"{type(self).__name__}({self.address!r}{where})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The patch as plain data; part of the digest of a trace that it changed."""
+        return {"operation": self.operation, "address": self.address, "where": self.where}
+
+    def apply(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """`value` with the chosen part changed; `axes` names its axes. Raises `BadPatch` and `BadIndex`."""
+        chosen = torch.ones(value.shape, dtype=torch.bool, device=value.device)
+        for axis, indices in self.where.items():
+            if axis not in axes:
+                raise BadPatch(f"{self.address} has no axis {axis!r}: its axes are {', '.join(axes[1:])}.")
+            dim = axes.index(axis)
+            line = torch.zeros(value.shape[dim], dtype=torch.bool, device=value.device)
+            for index in indices:
+                if not 0 <= index < len(line):
+                    raise BadIndex(axis, index, len(line))
+                line[index] = True
+            chosen &= line.view([-1 if d == dim else 1 for d in range(value.dim())])
+        return torch.where(chosen, self.changed(value, axes), value)
+
+    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """What the value would be if it were changed everywhere; broadcasts to its shape."""
+        raise NotImplementedError
+
+
+class Zero(Edit):
+    """Set to zero. At a `pattern`, this cuts an edge without renormalising the row."""
+
+    operation = "zero"
+
+    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+        return torch.zeros_like(value)
+
+
+class Mean(Edit):
+    """Replace by the mean over positions: keeps what is common to all of them and removes what tells them apart."""
+
+    operation = "mean"
+
+    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+        over = next((axis for axis in ("position", "query", "key") if axis in axes), None)
+        if over is None:
+            raise BadPatch(f"{self.address} has no axis of positions to take a mean over.")
+        return value.mean(axes.index(over), keepdim=True)
+
+
+class Scale(Edit):
+    """Multiply by a factor."""
+
+    operation = "scale"
+
+    def __init__(self, address: str, factor: float, **where: Indices) -> None:
+        super().__init__(address, **where)
+        self.factor = factor
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"factor": self.factor}
+
+    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+        return value * self.factor
+
+
+class Knockout(Edit):
+    """Forbid queries to attend to keys, at the `scores`: the other weights of the row grow to fill the gap."""
+
+    operation = "knockout"
+
+    def __init__(self, address: str, **where: Indices) -> None:
+        super().__init__(address, **where)
+        if not address.endswith(".scores"):
+            raise BadPatch(
+                f"A knockout works on scores, not on {address!r}. To cut weights without renormalising, use "
+                "Zero on the pattern."
+            )
+
+    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+        return torch.full_like(value, float("-inf"))

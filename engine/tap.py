@@ -1,0 +1,120 @@
+"""The only observer code in the project: a model passes every site through a tap and never knows who watches.
+
+`SILENT` hands back what it is given. A `Recorder` first applies the patches for that address, then keeps what was asked
+for. A tap belongs to one forward pass, so any number of them can run on one model at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from torch import Tensor
+
+from engine.errors import BadPatch, nearest
+from engine.sites import Site
+
+
+class Tap(Protocol):
+    """What a model is given to show its tensors to."""
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        """Show `value` at the site `name`; go on with what comes back."""
+        ...
+
+    def at(self, *parts: str | int) -> Tap:
+        """The same observer, one or more address parts further in."""
+        ...
+
+    def wants(self, *names: str) -> bool:
+        """Whether one of these sites must really be computed, so that the fused kernel won't do."""
+        ...
+
+
+class Silent:
+    """Nobody watches."""
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:  # noqa: ARG002
+        return value
+
+    def at(self, *parts: str | int) -> Silent:  # noqa: ARG002
+        return self
+
+    def wants(self, *names: str) -> bool:  # noqa: ARG002
+        return False
+
+
+SILENT = Silent()
+
+
+class Patch(Protocol):
+    """An intervention at one address: see engine/patches.py."""
+
+    @property
+    def address(self) -> str:
+        """The site that is changed."""
+        ...
+
+    def apply(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+        """The changed value; `value` itself stays as it was."""
+        ...
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Which sites to keep, as shell-style patterns of addresses.
+
+    `sites` chooses among those that the forward pass computes anyway (all of them unless told otherwise). `derived`
+    names sites that could be derived later but shall be computed explicitly and kept: this costs memory that grows
+    with T².
+    """
+
+    sites: tuple[str, ...] = ("*",)
+    derived: tuple[str, ...] = ()
+
+    def keeps(self, site: Site) -> bool:
+        """Whether this site is to be kept."""
+        patterns = self.derived if site.derived else self.sites
+        return site.observable and any(fnmatchcase(site.address, pattern) for pattern in patterns)
+
+
+class Recorder:
+    """Applies patches and keeps tensors, with their batch axis, in `tensors` by address."""
+
+    def __init__(
+        self, sites: Mapping[str, Site], capture: Capture | None = None, patches: Sequence[Patch] = ()
+    ) -> None:
+        capture = capture or Capture()
+        self.tensors: dict[str, Tensor] = {}
+        self._sites = sites
+        self._kept = {address for address, site in sites.items() if capture.keeps(site)}
+        self._patches: dict[str, list[Patch]] = {}
+        for patch in patches:
+            if patch.address not in sites:
+                raise BadPatch(f"There is no site {patch.address!r} to patch.{nearest(patch.address, sites)}")
+            if not sites[patch.address].observable:
+                raise BadPatch(f"{patch.address} is only derived afterwards. Patch the scores or the pattern instead.")
+            self._patches.setdefault(patch.address, []).append(patch)
+        # What is patched is kept as well: nobody could derive it from the tensors before it.
+        self._kept |= self._patches.keys()
+        self._explicit = {a for a in self._kept if sites[a].derived} | self._patches.keys()
+        self._prefix = ""
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        address = self._prefix + name
+        for patch in self._patches.get(address, ()):
+            value = patch.apply(value, self._sites[address].axes)
+        if address in self._kept:
+            self.tensors[address] = value
+        return value
+
+    def at(self, *parts: str | int) -> Recorder:
+        child = object.__new__(Recorder)
+        child.__dict__.update(self.__dict__)
+        child._prefix = self._prefix + "".join(f"{part}." for part in parts)
+        return child
+
+    def wants(self, *names: str) -> bool:
+        return any(self._prefix + name in self._explicit for name in names)

@@ -1,0 +1,134 @@
+"""From text to tokens that know which characters they came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import tokenizers
+
+from engine.errors import BadInput, CheckpointError, EmptyText
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of an input.
+
+    `text` is what a person would write: the characters of the input that the token stands for, or its own part of a
+    character that takes several tokens. `piece` is the entry in
+    the vocabulary, with its marks (`##ing`, `[UNK]`). `start` and `end` count characters (code points) of the sentence
+    that the token belongs to, the first (`segment` 0) or the second (1); they are None for special tokens and for
+    tokens given as ids. `continues` is True where the token goes on with the word of the token before it.
+    """
+
+    id: int
+    text: str
+    piece: str
+    start: int | None
+    end: int | None
+    special: bool = False
+    continues: bool = False
+    segment: int = 0
+
+
+class Tokenizer(Protocol):
+    """What the engine needs of a tokenizer."""
+
+    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
+        """Tokens of a text, or of two, with the special tokens that the model expects."""
+        ...
+
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids stand for, taken as they are."""
+        ...
+
+
+class FileTokenizer:
+    """A tokenizer.json, read by the `tokenizers` library.
+
+    It is configured once, here, and only encodes afterwards: that is what makes it safe to share between threads.
+    Truncation and padding that the file may ask for are switched off, since a trace shows the whole text and no more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception
+            raise CheckpointError(f"{path} is not a tokenizer file ({error}). Fetch it again.") from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._special = {id for id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
+
+    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
+        """Tokens of `text`, and of `pair` where there is one; `EmptyText` or `BadInput` where none can be."""
+        sentences = (text,) if pair is None else (text, pair)
+        for name, sentence in zip(("text", "second text"), sentences, strict=False):
+            try:
+                sentence.encode("utf-8")
+            except UnicodeEncodeError:
+                raise BadInput(f"The {name} has half of a surrogate pair in it. Send it as valid Unicode.") from None
+            if not sentence.strip():
+                raise EmptyText(f"The {name} is empty. Send at least one word.")
+        encoding = self._tokenizer.encode(*sentences)
+        # One character can be several tokens (Hangul by its letters, an emoji by its bytes): each shows its own part.
+        spans = Counter(zip(encoding.sequence_ids, encoding.offsets, strict=True))
+        tokens: list[Token] = []
+        word_before: tuple[int, int] | None = None
+        for id, piece, (start, end), segment, word, sequence, special in zip(
+            encoding.ids,
+            encoding.tokens,
+            encoding.offsets,
+            encoding.type_ids,
+            encoding.word_ids,
+            encoding.sequence_ids,
+            encoding.special_tokens_mask,
+            strict=True,
+        ):
+            if special or sequence is None:
+                tokens.append(Token(id, piece, piece, None, None, special=True, segment=segment))
+                word_before = None
+                continue
+            place = (sequence, word)
+            source = sentences[sequence][start:end]
+            written = self._as_written(piece)[0] if spans[sequence, (start, end)] > 1 else source
+            tokens.append(
+                Token(
+                    id,
+                    written if written and "\ufffd" not in written else source or piece,
+                    piece,
+                    start,
+                    end,
+                    special=id in self._special and source == piece,
+                    continues=place == word_before,
+                    segment=segment,
+                )
+            )
+            word_before = place
+        if all(token.special for token in tokens):
+            raise EmptyText("Nothing is left of the text after tokenization. Send at least one visible character.")
+        return tuple(tokens)
+
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """Tokens for `ids`, with their text as the tokenizer would write it inside a sentence."""
+        tokens = []
+        for id in ids:
+            # Embeddings are often padded beyond the vocabulary: such an id has a vector but no piece.
+            piece = self._tokenizer.id_to_token(id)
+            if piece is None:
+                tokens.append(Token(id, f"<{id}>", f"<{id}>", None, None))
+                continue
+            text, continues = (piece, False) if id in self._special else self._as_written(piece)
+            tokens.append(Token(id, text, piece, None, None, special=id in self._special, continues=continues))
+        return tuple(tokens)
+
+    def _as_written(self, piece: str) -> tuple[str, bool]:
+        """The piece without the vocabulary's marks, and whether it goes on with the word before it."""
+        decoder = self._tokenizer.decoder
+        if decoder is None:
+            return piece, False
+        before = "a"  # a decoder shows how a piece joins on only where there is something to join
+        written = decoder.decode([before, piece]).removeprefix(before)
+        return written.lstrip(" ") or written, not written.startswith(" ")

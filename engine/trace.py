@@ -1,0 +1,242 @@
+"""A Trace: one input, the tensors its forward pass made, and everything that can be derived from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from engine import derive
+from engine.derive import ALL, Pick
+from engine.errors import BadIndex, BadInput, UnknownSite
+from engine.nn.attention import softmax
+from engine.sites import Block, Site, site
+from engine.tokens import Token
+
+FORMAT = 1
+"""Raised whenever the same request would give other bytes; part of every digest."""
+
+OutputWeight = Callable[[str, int, str], Tensor]
+Selection = int | slice | range | Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one forward pass over one input left behind.
+
+    `tensors` holds what was recorded, by address and without a batch axis. `trace[address]` and `trace.slice(...)` also
+    derive what was not: scores, attention weights and what each head writes. `digest` is a hash of everything that
+    determines the result, and so the trace's id.
+    """
+
+    model: str
+    revision: str
+    tokens: Mapping[str, tuple[Token, ...]]
+    tensors: Mapping[str, Tensor]
+    sites: Mapping[str, Site]
+    blocks: tuple[Block, ...]
+    digest: str
+    patches: tuple[Mapping[str, Any], ...] = ()
+    seed: int = 0
+    prediction: Mapping[str, Any] | None = None  # None for an encoder without a head
+    output_weight: OutputWeight | None = field(default=None, repr=False)
+
+    @cached_property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The named axes of every address."""
+        return {address: site.axes[1:] for address, site in self.sites.items()}
+
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that can be looked at, recorded or derived."""
+        return tuple(self.sites)
+
+    def site(self, address: str) -> Site:
+        """The site at `address`; `UnknownSite` where the model has none."""
+        try:
+            return self.sites[address]
+        except KeyError:
+            raise UnknownSite(address, self.sites) from None
+
+    def block(self, stack: str, name: str) -> Block:
+        """The attention block `name` of `stack`; `UnknownSite` where there is none."""
+        for block in self.blocks:
+            if (block.stack, block.name) == (stack, name):
+                return block
+        known = [f"{block.stack}.{block.name}" for block in self.blocks]
+        why = f"There is no attention block {stack}.{name} in this trace: it has {', '.join(known)}."
+        raise UnknownSite(f"{stack}.{name}", known, why=why)
+
+    def sizes(self, address: str) -> dict[str, int]:
+        """The length of each axis, without deriving anything."""
+        place = self.site(address)
+        axes = self.axes[address]
+        if address in self.tensors:
+            return dict(zip(axes, self.tensors[address].shape, strict=True))
+        assert place.block is not None
+        block = self.block(place.stack, place.block)
+        lengths = {
+            "head": block.heads,
+            "query": len(self.tokens[block.query_stack]),
+            "key": len(self.tokens[block.key_stack]),
+        }
+        if "model" in axes:
+            lengths["model"] = self._weight(place).shape[-1]
+        return {axis: lengths[axis] for axis in axes}
+
+    def __getitem__(self, address: str) -> Tensor:
+        """The whole tensor at `address`."""
+        return self.slice(address)
+
+    def slice(self, address: str, **selections: Selection) -> Tensor:
+        """Part of the tensor at `address`, cut by the names of its axes; every axis is kept, even at length 1.
+
+        Only what is asked for is derived. Raises `UnknownSite`, `BadIndex`, and `BadInput` for an unknown axis.
+        """
+        place = self.site(address)
+        sizes = self.sizes(address)
+        if unknown := selections.keys() - sizes.keys():
+            raise BadInput(f"{address} has no axis {', '.join(sorted(unknown))}: its axes are {', '.join(sizes)}.")
+        picks = {axis: pick(axis, selections.get(axis), size) for axis, size in sizes.items()}
+        if address in self.tensors:
+            return cut(self.tensors[address], picks.values())
+        if place.name == "by_head":
+            z = cut(self._recorded(place, "z"), [picks["head"], picks["query"]])
+            return derive.by_head(z, self._weight(place)[picks["head"]][:, :, picks["model"]])
+        if place.name == "pattern" and (edited := place.sibling("scores")) in self.tensors:
+            scores = cut(self.tensors[edited], [picks["head"], picks["query"]])
+            return softmax(scores)[:, :, picks["key"]]
+        assert place.block is not None
+        return derive.attention(
+            place.name,
+            self._recorded(place, "q"),
+            self._recorded(place, "k"),
+            self.block(place.stack, place.block),
+            head=picks["head"],
+            query=picks["query"],
+            key=picks["key"],
+        )
+
+    def _recorded(self, place: Site, name: str) -> Tensor:
+        address = place.sibling(name)
+        try:
+            return self.tensors[address]
+        except KeyError:
+            why = f"{place.address} is derived from {address}, which was not captured. Trace again with it."
+            raise UnknownSite(place.address, (), why=why) from None
+
+    def output_weights(self, stack: str, layer: int, block: str) -> Tensor:
+        """W_O of one attention block, cut by head: (head, head_dim, model); `UnknownSite` without the model."""
+        if self.output_weight is None:
+            why = "What a head writes needs the model's weights. Read the trace with Trace.from_bytes(data, model)."
+            raise UnknownSite(f"{stack}.{layer}.{block}.by_head", (), why=why)
+        return self.output_weight(stack, layer, block)
+
+    def _weight(self, place: Site) -> Tensor:
+        assert place.layer is not None
+        assert place.block is not None
+        return self.output_weights(place.stack, place.layer, place.block)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the recorded tensors, each storage counted once."""
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in self.tensors.values()}
+        return sum(storages.values())
+
+    def to_bytes(self) -> bytes:
+        """The trace as a safetensors file: recorded tensors, and everything else as JSON in its metadata.
+
+        Tensors that are one and the same (what leaves a layer enters the next) are written once.
+        """
+        written: dict[tuple[int, tuple[int, ...], tuple[int, ...]], str] = {}
+        tensors: dict[str, Tensor] = {}
+        aliases: dict[str, str] = {}
+        for address, tensor in self.tensors.items():
+            same = written.setdefault((tensor.data_ptr(), tuple(tensor.shape), tensor.stride()), address)
+            if same == address:
+                tensors[address] = tensor.cpu().contiguous()
+            else:
+                aliases[address] = same
+        about = {
+            "format": FORMAT,
+            "model": self.model,
+            "revision": self.revision,
+            "digest": self.digest,
+            "tokens": {stack: [asdict(token) for token in tokens] for stack, tokens in self.tokens.items()},
+            "sites": [[s.name, s.stack, s.layer, s.block] for s in self.sites.values()],
+            "blocks": [asdict(block) for block in self.blocks],
+            "patches": list(self.patches),
+            "seed": self.seed,
+            "prediction": self.prediction,
+            "aliases": aliases,
+        }
+        # One key only: safetensors writes its metadata in no particular order, and equal traces have equal bytes.
+        return safetensors.torch.save(tensors, {"headlight": json.dumps(about, ensure_ascii=False, sort_keys=True)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, model: HasOutputWeight | None = None) -> Trace:
+        """Read what `to_bytes` wrote. With the `model` that made it, `by_head` can be derived as well."""
+        try:
+            tensors = safetensors.torch.load(data)
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            about = json.loads(header["__metadata__"]["headlight"])
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise BadInput(f"These bytes are not a Headlight trace ({error}).") from None
+        if about["format"] != FORMAT:
+            raise BadInput(
+                f"The trace has format {about['format']}, this version reads {FORMAT}. Trace the text again."
+            )
+        places = [site(*parts) for parts in about["sites"]]
+        tensors |= {address: tensors[same] for address, same in about["aliases"].items()}
+        trace = cls(
+            model=about["model"],
+            revision=about["revision"],
+            tokens={stack: tuple(Token(**token) for token in tokens) for stack, tokens in about["tokens"].items()},
+            tensors={place.address: tensors[place.address] for place in places if place.address in tensors},
+            sites={place.address: place for place in places},
+            blocks=tuple(Block(**block) for block in about["blocks"]),
+            digest=about["digest"],
+            patches=tuple(about["patches"]),
+            seed=about["seed"],
+            prediction=about["prediction"],
+        )
+        if model is None:
+            return trace
+        if model.revision != trace.revision:
+            raise BadInput(f"The trace is of {trace.model} at {trace.revision[:12]}, not of these weights.")
+        return replace(trace, output_weight=model.output_weight)
+
+
+class HasOutputWeight:
+    """What a trace needs of a model to derive `by_head`."""
+
+    revision: str
+    output_weight: OutputWeight
+
+
+def pick(axis: str, selection: Selection | None, size: int) -> Pick:
+    """A selection as indices that are known to be valid; `BadIndex` where one is not."""
+    if selection is None or isinstance(selection, slice):
+        return selection or ALL
+    indices = [selection] if isinstance(selection, int) else list(selection)
+    for index in indices:
+        if not -size <= index < size:
+            raise BadIndex(axis, index, size)
+    indices = [index % size for index in indices]
+    first = indices[0] if indices else 0
+    if indices == list(range(first, first + len(indices))):
+        return slice(first, first + len(indices))  # a view instead of a copy
+    return indices
+
+
+def cut(tensor: Tensor, picks: Iterable[Pick]) -> Tensor:
+    """Index the leading axes one after another, so that each pick works on its own axis."""
+    for axis, chosen in enumerate(picks):
+        if chosen != ALL:
+            tensor = tensor[(ALL,) * axis + (chosen,)]
+    return tensor
