@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -34,23 +34,51 @@ FILES = (CONFIG, WEIGHTS, TOKENIZER)
 
 
 @dataclass(frozen=True)
+class Step:
+    """How a tensor of the file becomes parameters of ours, and back: turned round, cut in equal parts, or as it is."""
+
+    transposed: bool = False
+    parts: int = 1
+
+    def read(self, theirs: Tensor) -> tuple[Tensor, ...]:
+        """Our parameters, of the file's tensor."""
+        return (theirs.T if self.transposed else theirs).contiguous().chunk(self.parts)
+
+    def write(self, ours: Sequence[Tensor]) -> Tensor:
+        """The file's tensor, of our parameters."""
+        joined = ours[0] if len(ours) == 1 else torch.cat(list(ours))
+        return joined.T if self.transposed else joined
+
+
+AS_IT_IS = Step()
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One tensor of the file is one parameter of ours."""
+    """One tensor of the file is one parameter of ours, or several."""
 
     theirs: str
-    ours: str
+    ours: str | tuple[str, ...]
+    step: Step = AS_IT_IS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Our parameters' names."""
+        return (self.ours,) if isinstance(self.ours, str) else self.ours
 
 
 @dataclass(frozen=True)
 class Rules:
     """How a family's checkpoint files are read.
 
-    `ignored` are patterns of keys that are known and not needed; `prefixes` may stand before every key or not;
-    `spellings` are older words for the last part of a key.
+    `ignored` are patterns of keys that are known and not needed; `same` names keys that may be absent and must
+    otherwise repeat another one, such as a tied head; `prefixes` may stand before every key or not; `spellings` are
+    older words for the last part of a key.
     """
 
     rules: tuple[Rule, ...]
     ignored: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,7 +91,7 @@ class Rules:
 
     def ignores(self, key: str) -> bool:
         """Whether this (plain) key is known and not needed."""
-        return any(fnmatchcase(key, pattern) for pattern in self.ignored)
+        return key in self.same or any(fnmatchcase(key, pattern) for pattern in self.ignored)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -129,20 +157,28 @@ def fill(
 
     Raises `UnexpectedKeys`, `MissingKeys` or `WrongShape`, and `CheckpointError` where the file is damaged.
     """
-    by_name = {rule.theirs: rule.ours for rule in rules.rules}
+    by_name = {rule.theirs: rule for rule in rules.rules}
     wanted = dict(network.named_parameters())
     try:
         with safe_open(path, framework="pt") as file:
             keys = {rules.plain(key): key for key in file.keys()}  # noqa: SIM118 (not a mapping)
             if unexpected := [key for plain, key in keys.items() if plain not in by_name and not rules.ignores(plain)]:
                 raise UnexpectedKeys(unexpected)
-            if missing := [theirs for theirs, ours in by_name.items() if ours in wanted and theirs not in keys]:
+            if missing := [theirs for theirs in by_name if theirs not in keys]:
                 raise MissingKeys(missing)
-            for theirs, ours in by_name.items():
-                found, expected = file.get_slice(keys[theirs]).get_shape(), wanted.pop(ours).shape
+            for key, first in rules.same.items():
+                if key in keys and not torch.equal(file.get_tensor(keys[key]), file.get_tensor(keys[first])):
+                    raise CheckpointError(
+                        f"config.json ties {keys[key]} to {keys[first]}, but in the file they differ."
+                    )
+            for theirs, rule in by_name.items():
+                expected = rule.step.write([wanted.pop(name) for name in rule.names]).shape
+                found = file.get_slice(keys[theirs]).get_shape()
                 if tuple(found) != tuple(expected):
                     raise WrongShape(keys[theirs], found, expected)
-                place(network, ours, file.get_tensor(keys[theirs]).to(device=device, dtype=dtype))
+                value = file.get_tensor(keys[theirs]).to(device=device, dtype=dtype)
+                for name, part in zip(rule.names, rule.step.read(value), strict=True):
+                    place(network, name, part)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or cut short ({error}). Delete it and fetch it again.") from None
     if wanted:
@@ -158,7 +194,7 @@ def place(network: nn.Module, name: str, value: Tensor) -> None:
 def export(network: nn.Module, rules: Rules) -> dict[str, Tensor]:
     """The network's parameters under the file's names: the way back from `fill`."""
     ours = dict(network.named_parameters())
-    return {rule.theirs: ours[rule.ours].detach() for rule in rules.rules}
+    return {rule.theirs: rule.step.write([ours[name].detach() for name in rule.names]) for rule in rules.rules}
 
 
 def save(network: nn.Module, rules: Rules, path: Path) -> None:

@@ -33,7 +33,8 @@ def attention(
 ) -> Tensor:
     """One stage of dot-product attention, (head, query, key), for the chosen heads, queries and keys only.
 
-    `q` is (head, query, head_dim) and `k` is (kv_head, key, head_dim), both whole; `bias` broadcasts to the whole map.
+    `q` is (head, query, head_dim) and `k` is (kv_head, key, head_dim), both whole; `bias` is what the score gains by
+    distance, (head, distance), where the family has that.
     """
     heads = range(q.shape[0])[head] if isinstance(head, slice) else head
     group = q.shape[0] // k.shape[0]
@@ -47,13 +48,11 @@ def attention(
     scores = scores * block.scale
     if stage == "scores.scaled":
         return scores
-    mask = None
-    if block.causal:
-        places = torch.arange(k.shape[1], device=q.device)
-        mask = causal_mask(places[k.shape[1] - q.shape[1] :][query], places[early])
-    if bias is not None:
-        bias = bias.expand(q.shape[0], q.shape[1], k.shape[1])[head][:, query][:, :, early]
-    scores = mask_scores(scores, mask, bias)
+    keys = torch.arange(k.shape[1], device=q.device)
+    queries = keys[k.shape[1] - q.shape[1] :][query] if block.causal or bias is not None else keys
+    mask = causal_mask(queries, keys[early]) if block.causal else None
+    added = None if bias is None else bias[head][:, keys[early] - queries[:, None] + k.shape[1] - 1]
+    scores = mask_scores(scores, mask, added)
     return scores if stage == "scores" else softmax(scores)[:, :, late]
 
 

@@ -73,6 +73,13 @@ class Model:
         """W_O of one attention block, cut by head: (head, head_dim, model)."""
         return self.family.output_weight(self.network, stack, layer, block)
 
+    def unembed(self, stream: Tensor) -> Tensor | None:
+        """Logits (..., vocab) of a residual stream (..., model); None where the network has no head."""
+        if self.family.unembed is None:
+            return None
+        with torch.inference_mode():
+            return self.family.unembed(self.network, stream)
+
     def inputs(
         self, text: str | None = None, *, pair: str | None = None, ids: Mapping[str, Sequence[int]] | None = None
     ) -> Inputs:
@@ -204,7 +211,8 @@ def trace(
     inputs = text if isinstance(text, Inputs) else model.inputs(text, pair=pair, ids=ids)
     recorder = Recorder(model.sites, capture, patches)
     with torch.inference_mode():
-        model.family.run(model.network, inputs.tokens, recorder)
+        hidden = model.family.run(model.network, inputs.tokens, recorder)
+        prediction = predict(model, inputs, hidden[0])
     return Trace(
         model=model.id,
         revision=model.revision,
@@ -215,5 +223,31 @@ def trace(
         digest=digest(model, inputs, patches=patches, seed=seed, capture=capture),
         patches=tuple(patch.to_json() for patch in patches),
         seed=seed,
-        output_weight=model.output_weight,
+        vocabulary=model.family.shape(model.config).vocabulary if model.family.head else 0,
+        prediction=prediction,
+        weights=model,
     )
+
+
+TOP = 10
+"""How many of the likeliest tokens a prediction names."""
+
+
+def predict(model: Model, inputs: Inputs, hidden: Tensor) -> dict[str, Any] | None:
+    """The likeliest tokens wherever the family asks for one, from the last hidden states (position, model)."""
+    if model.family.head is None:
+        return None
+    stack = model.family.stacks[-1]
+    positions = model.family.asks(inputs.tokens[stack])
+    logits = model.family.head(model.network, hidden[positions])
+    top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
+    answers = []
+    for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True):
+        tokens = model.tokenizer.from_ids(ids) if model.tokenizer else ()
+        texts = [token.text for token in tokens] or [str(id) for id in ids]
+        likeliest = [
+            {"id": id, "text": text, "probability": probability}
+            for id, text, probability in zip(ids, texts, probabilities, strict=True)
+        ]
+        answers.append({"position": position, "top": likeliest})
+    return {"stack": stack, "positions": answers}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -16,14 +16,32 @@ from engine import derive
 from engine.derive import ALL, Pick
 from engine.errors import BadIndex, BadInput, UnknownSite
 from engine.nn.attention import softmax
+from engine.nn.positions import by_distance
 from engine.sites import Block, Site, site
+from engine.sites import address as address_of
 from engine.tokens import Token
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same request would give other bytes; part of every digest."""
 
-OutputWeight = Callable[[str, int, str], Tensor]
 Selection = int | slice | range | Sequence[int]
+
+
+class Weights(Protocol):
+    """What a trace needs of the model that made it, to derive what its tensors alone don't tell."""
+
+    @property
+    def revision(self) -> str:
+        """The sha256 of the weights."""
+        ...
+
+    def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
+        """W_O of one attention block, cut by head: (head, head_dim, model)."""
+        ...
+
+    def unembed(self, stream: Tensor) -> Tensor | None:
+        """Logits (..., vocab) of a residual stream (..., model); None where the model has no head."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +62,9 @@ class Trace:
     digest: str
     patches: tuple[Mapping[str, Any], ...] = ()
     seed: int = 0
+    vocabulary: int = 0  # entries, where the model predicts tokens
     prediction: Mapping[str, Any] | None = None  # None for an encoder without a head
-    output_weight: OutputWeight | None = field(default=None, repr=False)
+    weights: Weights | None = field(default=None, repr=False)
 
     @cached_property
     def axes(self) -> dict[str, tuple[str, ...]]:
@@ -78,6 +97,8 @@ class Trace:
         axes = self.axes[address]
         if address in self.tensors:
             return dict(zip(axes, self.tensors[address].shape, strict=True))
+        if place.name == "logits":
+            return {"position": len(self.tokens[place.stack]), "vocab": self.vocabulary}
         assert place.block is not None
         block = self.block(place.stack, place.block)
         lengths = {
@@ -85,7 +106,7 @@ class Trace:
             "query": len(self.tokens[block.query_stack]),
             "key": len(self.tokens[block.key_stack]),
         }
-        if "model" in axes:
+        if place.name == "by_head":
             lengths["model"] = self._weight(place).shape[-1]
         return {axis: lengths[axis] for axis in axes}
 
@@ -105,12 +126,13 @@ class Trace:
         picks = {axis: pick(axis, selections.get(axis), size) for axis, size in sizes.items()}
         if address in self.tensors:
             return cut(self.tensors[address], picks.values())
-        if place.name == "by_head":
-            z = cut(self._recorded(place, "z"), [picks["head"], picks["query"]])
-            return derive.by_head(z, self._weight(place)[picks["head"]][:, :, picks["model"]])
-        if place.name == "pattern" and (edited := place.sibling("scores")) in self.tensors:
-            scores = cut(self.tensors[edited], [picks["head"], picks["query"]])
-            return softmax(scores)[:, :, picks["key"]]
+        return self._derivations.get(place.name, self._map)(place, picks)
+
+    @property
+    def _derivations(self) -> dict[str, Callable[[Site, dict[str, Pick]], Tensor]]:
+        return {"pattern": self._pattern, "by_head": self._by_head, "bias": self._bias, "logits": self._logits}
+
+    def _map(self, place: Site, picks: dict[str, Pick]) -> Tensor:
         assert place.block is not None
         return derive.attention(
             place.name,
@@ -120,7 +142,27 @@ class Trace:
             head=picks["head"],
             query=picks["query"],
             key=picks["key"],
+            bias=self.tensors.get(address_of(place.stack, None, place.block, "bias.by_distance")),
         )
+
+    def _pattern(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        edited = self.tensors.get(place.sibling("scores"))  # where a patch changed them, q and k no longer tell
+        if edited is None:
+            return self._map(place, picks)
+        return softmax(cut(edited, [picks["head"], picks["query"]]))[:, :, picks["key"]]
+
+    def _by_head(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        z = cut(self._recorded(place, "z"), [picks["head"], picks["query"]])
+        return derive.by_head(z, self._weight(place)[picks["head"]][:, :, picks["model"]])
+
+    def _bias(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        table = self._recorded(place, "bias.by_distance")
+        return cut(by_distance(table, self.sizes(place.address)["query"]), picks.values())
+
+    def _logits(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        last = max(s.layer for s in self.sites.values() if s.stack == place.stack and s.layer is not None)
+        stream = self._recorded(site("resid.post", place.stack, last), "resid.post")
+        return self.lens(cut(stream, [picks["position"]]))[..., picks["vocab"]]
 
     def _recorded(self, place: Site, name: str) -> Tensor:
         address = place.sibling(name)
@@ -132,10 +174,23 @@ class Trace:
 
     def output_weights(self, stack: str, layer: int, block: str) -> Tensor:
         """W_O of one attention block, cut by head: (head, head_dim, model); `UnknownSite` without the model."""
-        if self.output_weight is None:
-            why = "What a head writes needs the model's weights. Read the trace with Trace.from_bytes(data, model)."
-            raise UnknownSite(f"{stack}.{layer}.{block}.by_head", (), why=why)
-        return self.output_weight(stack, layer, block)
+        return self._model(f"{stack}.{layer}.{block}.by_head").output_weight(stack, layer, block)
+
+    def lens(self, stream: Tensor) -> Tensor:
+        """What the network would predict from a residual stream (..., model) if it stopped there: logits (..., vocab).
+
+        The logit lens: the stream goes through the final norm and the head (nostalgebraist 2020).
+        """
+        logits = self._model("The logit lens").unembed(stream)
+        if logits is None:
+            raise UnknownSite("logits", (), why=f"{self.model} has no head that predicts tokens, so it has no logits.")
+        return logits
+
+    def _model(self, what: str) -> Weights:
+        if self.weights is None:
+            why = f"{what} needs the model's weights. Read the trace with Trace.from_bytes(data, model)."
+            raise UnknownSite(what, (), why=why)
+        return self.weights
 
     def _weight(self, place: Site) -> Tensor:
         assert place.layer is not None
@@ -172,6 +227,7 @@ class Trace:
             "blocks": [asdict(block) for block in self.blocks],
             "patches": list(self.patches),
             "seed": self.seed,
+            "vocabulary": self.vocabulary,
             "prediction": self.prediction,
             "aliases": aliases,
         }
@@ -179,7 +235,7 @@ class Trace:
         return safetensors.torch.save(tensors, {"headlight": json.dumps(about, ensure_ascii=False, sort_keys=True)})
 
     @classmethod
-    def from_bytes(cls, data: bytes, model: HasOutputWeight | None = None) -> Trace:
+    def from_bytes(cls, data: bytes, model: Weights | None = None) -> Trace:
         """Read what `to_bytes` wrote. With the `model` that made it, `by_head` can be derived as well."""
         try:
             tensors = safetensors.torch.load(data)
@@ -203,20 +259,14 @@ class Trace:
             digest=about["digest"],
             patches=tuple(about["patches"]),
             seed=about["seed"],
+            vocabulary=about["vocabulary"],
             prediction=about["prediction"],
         )
         if model is None:
             return trace
         if model.revision != trace.revision:
             raise BadInput(f"The trace is of {trace.model} at {trace.revision[:12]}, not of these weights.")
-        return replace(trace, output_weight=model.output_weight)
-
-
-class HasOutputWeight:
-    """What a trace needs of a model to derive `by_head`."""
-
-    revision: str
-    output_weight: OutputWeight
+        return replace(trace, weights=model)
 
 
 def pick(axis: str, selection: Selection | None, size: int) -> Pick:

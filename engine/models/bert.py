@@ -171,12 +171,13 @@ def rules(config: Config) -> Rules:
     )
 
 
-def run(network: nn.Module, tokens: Tokens, tap: Tap) -> None:
-    """One forward pass; an encoder without a head predicts nothing."""
+def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
+    """One forward pass over one input."""
     device = next(network.parameters()).device
     ids = torch.tensor([[token.id for token in tokens["encoder"]]], device=device)
     segments = torch.tensor([[token.segment for token in tokens["encoder"]]], device=device)
-    network(ids, segments, tap=tap)
+    hidden: Tensor = network(ids, segments, tap=tap)
+    return hidden
 
 
 def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:  # noqa: ARG001

@@ -29,12 +29,20 @@ class Shape:
     vocabulary: int
 
 
+def last_position(tokens: tuple[Token, ...]) -> list[int]:
+    """A decoder predicts what comes after its last token."""
+    return [len(tokens) - 1]
+
+
 @dataclass(frozen=True)
 class Family:
     """An architecture: how to read its configuration, build it, fill it, run it and describe it.
 
-    `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the logits, or
-    None where the network has no head. `output_weight(network, layer, block)` is W_O by head: (head, head_dim, model).
+    `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
+    states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
+    `unembed(network, stream)` of any residual stream, through the final norm where there is one; both are None where
+    the network has no head. `output_weight(network, stack, layer, block)` is W_O by head:
+    (head, head_dim, model). `asks(tokens)` names the positions whose prediction a trace holds.
     """
 
     name: str
@@ -46,5 +54,9 @@ class Family:
     sites: Callable[[Any], Iterable[Site]]
     blocks: Callable[[Any], tuple[Block, ...]]
     rules: Callable[[Any], Rules]
-    run: Callable[[nn.Module, Tokens, Tap], Tensor | None]
+    run: Callable[[nn.Module, Tokens, Tap], Tensor]
     output_weight: Callable[[nn.Module, str, int, str], Tensor]
+    head: Callable[[nn.Module, Tensor], Tensor] | None = None
+    unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
+    start: Callable[[Any], int] | None = None  # the token that a decoder begins with, where there is an encoder
+    asks: Callable[[tuple[Token, ...]], list[int]] = last_position

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.positions import Rotary
 from engine.tap import SILENT, Tap
 
 
@@ -40,16 +41,32 @@ def causal_mask(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, *, scale: float, mask: Tensor | None = None, bias: Tensor | None = None, tap: Tap
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    scale: float,
+    causal: bool = False,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
+    tap: Tap,
 ) -> Tensor:
     """Weighted sums of values, (batch, head, query, d).
 
-    `mask` is True where a query may attend to a key, and broadcasts to (batch, head, query, key).
+    `mask` is True where a query may attend to a key, and broadcasts to (batch, head, query, key) as `bias` does;
+    `causal` shuts out keys that come after the query, the last query being at the last key.
     """
     q, k, v = tap("q", q), tap("k", k), tap("v", v)
-    if not tap.wants("scores", "pattern"):  # nobody edits them, and they can be derived: run the fused kernel
+    explicit = tap.wants("scores", "pattern")
+    triangle = causal and q.shape[2] == k.shape[2] and mask is None and bias is None and not explicit
+    if causal and not triangle:  # the fused kernel knows a plain triangle without being given it
+        places = torch.arange(k.shape[2], device=q.device)
+        seen = causal_mask(places[k.shape[2] - q.shape[2] :], places)
+        mask = seen if mask is None else mask & seen
+    if not explicit:  # nobody edits scores or weights, and they can be derived
         allowed = mask if bias is None else mask_scores(bias, mask)
-        z = F.scaled_dot_product_attention(q, k, v, allowed, scale=scale, enable_gqa=k.shape[1] != q.shape[1])
+        grouped = k.shape[1] != q.shape[1]
+        z = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=triangle, scale=scale, enable_gqa=grouped)
         return tap("z", z)
     scores = tap("scores", mask_scores(raw_scores(q, k) * scale, mask, bias))
     pattern = tap("pattern", softmax(scores))
@@ -57,26 +74,53 @@ def attend(
 
 
 class Attention(nn.Module):
-    """Multi-head attention with its four projections (Vaswani et al. 2017, section 3.2.2)."""
+    """Multi-head attention with its four projections (Vaswani et al. 2017, section 3.2.2).
 
-    def __init__(self, width: int, heads: int, *, head_dim: int | None = None, bias: bool = True) -> None:
+    With fewer `kv_heads` than `heads`, several query heads share a key and a value (Ainslie et al. 2023). `scale` is
+    1/√d_k unless told otherwise; `rotary` turns queries and keys by their position.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+        bias: bool = True,
+        out_bias: bool | None = None,
+        rotary: Rotary | None = None,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.head_dim = head_dim or width // heads
-        self.scale = self.head_dim**-0.5
-        inner = self.heads * self.head_dim
+        self.scale = self.head_dim**-0.5 if scale is None else scale
+        self.causal = causal
+        self.rotary = rotary
+        inner, kv_inner = self.heads * self.head_dim, (kv_heads or heads) * self.head_dim
         self.q = nn.Linear(width, inner, bias=bias)
-        self.k = nn.Linear(width, inner, bias=bias)
-        self.v = nn.Linear(width, inner, bias=bias)
-        self.out = nn.Linear(inner, width, bias=bias)
+        self.k = nn.Linear(width, kv_inner, bias=bias)
+        self.v = nn.Linear(width, kv_inner, bias=bias)
+        self.out = nn.Linear(inner, width, bias=bias if out_bias is None else out_bias)
 
     def forward(
-        self, x: Tensor, memory: Tensor | None = None, mask: Tensor | None = None, *, tap: Tap = SILENT
+        self,
+        x: Tensor,
+        memory: Tensor | None = None,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        *,
+        tap: Tap = SILENT,
     ) -> Tensor:
         """Queries from `x` (batch, query, model); keys and values from `memory`, or from `x` itself."""
         memory = x if memory is None else memory
         q, k, v = (self.split(part) for part in (self.q(x), self.k(memory), self.v(memory)))
-        z = attend(q, k, v, scale=self.scale, mask=mask, tap=tap)  # (batch, head, query, head_dim)
+        if self.rotary is not None:
+            q, k = tap("q.raw", q), tap("k.raw", k)
+            q, k = self.rotary(q), self.rotary(k)
+        z = attend(q, k, v, scale=self.scale, causal=self.causal, mask=mask, bias=bias, tap=tap)
         return tap("out", self.out(z.transpose(1, 2).flatten(2)))
 
     def split(self, x: Tensor) -> Tensor:

@@ -22,14 +22,32 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class FeedForward(nn.Module):
     """down(activation(up(x)))."""
 
-    def __init__(self, width: int, hidden: int, activation: str = "gelu") -> None:
+    def __init__(self, width: int, hidden: int, activation: str = "gelu", *, bias: bool = True) -> None:
         super().__init__()
-        self.up = nn.Linear(width, hidden)
-        self.down = nn.Linear(hidden, width)
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """(batch, position, model) in and out; shows `pre` and `post`, (batch, position, hidden), and `out`."""
         pre = tap("pre", self.up(x))
         post = tap("post", self.activation(pre))
+        return tap("out", self.down(post))
+
+
+class GatedFeedForward(nn.Module):
+    """down(activation(gate(x)) · up(x)): SwiGLU and its kin (Shazeer 2020)."""
+
+    def __init__(self, width: int, hidden: int, activation: str = "silu", *, bias: bool = False) -> None:
+        super().__init__()
+        self.gate = nn.Linear(width, hidden, bias=bias)
+        self.up = nn.Linear(width, hidden, bias=bias)
+        self.down = nn.Linear(hidden, width, bias=bias)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
+        """(batch, position, model) in and out; shows `gate`, `pre`, `post`, (batch, position, hidden), and `out`."""
+        gate = tap("gate", self.gate(x))
+        pre = tap("pre", self.up(x))
+        post = tap("post", self.activation(gate) * pre)
         return tap("out", self.down(post))

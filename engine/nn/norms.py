@@ -8,6 +8,21 @@ from torch import Tensor, nn
 from engine.tap import SILENT, Tap
 
 
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation (Zhang & Sennrich 2019): no mean is subtracted and no bias added."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
+        """Normalise `x` (batch, position, model) in at least float32; shows `norm.scale`, (batch, position)."""
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        scale = tap("norm.scale", (precise.square().mean(-1) + self.eps).rsqrt())
+        return self.weight * (precise * scale[..., None]).to(x.dtype)
+
+
 class LayerNorm(nn.LayerNorm):
     """Layer normalisation (Ba et al. 2016) over the last axis."""
 
@@ -18,4 +33,5 @@ class LayerNorm(nn.LayerNorm):
         if not tap.wants("norm.mean", "norm.scale"):
             return normal
         # Somebody changed the statistics: the kernel's answer no longer holds, so write it out.
-        return (x - seen_mean[..., None]) * seen_scale[..., None] * self.weight + self.bias
+        normal = (x - seen_mean[..., None]) * seen_scale[..., None] * self.weight
+        return normal if self.bias is None else normal + self.bias
