@@ -51,6 +51,9 @@ class Known:
 class Runner(Protocol):
     """What the app needs of whatever runs the models; it never knows which one it has."""
 
+    opening: str | None
+    """The trace of the default model's first example, once `start` has made it."""
+
     async def start(self) -> None:
         """Load what has to be there before the first request."""
         ...
@@ -111,6 +114,7 @@ class LocalRunner:
         self._recipes: Lru[Recipe] = Lru(settings.recipe_bytes, lambda recipe: recipe.nbytes)
         self._traces: Lru[engine.Trace] = Lru(settings.cache_bytes, lambda trace: trace.nbytes)
         self._started = False
+        self.opening: str | None = None
 
     async def start(self) -> None:
         for folder in self._settings.models:
@@ -120,7 +124,7 @@ class LocalRunner:
         if self._settings.preload:
             model = await self.model(self._settings.default_model)
             for example in model.card.examples[:1]:  # what the page opens with, and torch's own first-time work
-                await self.trace(Recipe(model.id, example.text, example.pair))
+                self.opening = (await self.trace(Recipe(model.id, example.text, example.pair))).digest
         self._started = True
 
     def close(self) -> None:
