@@ -1,0 +1,170 @@
+// @ts-check
+/** Talks to the server: cancels what is no longer needed, keeps what may be needed again, reads tensors without copying. */
+
+/** What the server, or the way to it, says went wrong. */
+export class Problem extends Error {
+  /** @param {{title: string, detail?: string, status?: number}} body */
+  constructor({ title, detail = "", status = 0 }) {
+    super(detail || title);
+    this.title = title;
+    this.detail = detail;
+    this.status = status;
+  }
+}
+
+/** @typedef {Float32Array | Uint8Array} TensorData */
+/** @typedef {{shape: number[], data: TensorData, metadata: Record<string, string>}} Tensor */
+
+const TYPES = /** @type {const} */ ({ F32: Float32Array, U8: Uint8Array });
+
+/**
+ * Lays typed arrays over a safetensors buffer. Only a tensor that starts at an odd address is copied.
+ * @param {ArrayBuffer} buffer
+ * @returns {{tensors: Record<string, {shape: number[], data: TensorData}>, metadata: Record<string, string>}}
+ */
+export function parseSafetensors(buffer) {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+  const { __metadata__: metadata = {}, ...entries } = header;
+  /** @type {Record<string, {shape: number[], data: TensorData}>} */
+  const tensors = {};
+  for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries)) {
+    const Type = TYPES[/** @type {keyof typeof TYPES} */ (dtype)];
+    if (!Type) throw new Problem({ title: "Unknown numbers", detail: `The server sent ${dtype}, which this page cannot read.` });
+    const from = 8 + length + start;
+    const count = (end - start) / Type.BYTES_PER_ELEMENT;
+    tensors[name] = {
+      shape,
+      data: from % Type.BYTES_PER_ELEMENT ? new Type(buffer.slice(from, from + end - start)) : new Type(buffer, from, count),
+    };
+  }
+  return { tensors, metadata };
+}
+
+/** The least recently used go first once there are more bytes than the budget. */
+export class ByteCache {
+  /** @type {Map<string, {value: unknown, bytes: number}>} */
+  #entries = new Map();
+  #bytes = 0;
+
+  /** @param {number} budget */
+  constructor(budget) {
+    this.budget = budget;
+  }
+
+  /** @param {string} name */
+  get(name) {
+    const entry = this.#entries.get(name);
+    if (!entry) return undefined;
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    return entry.value;
+  }
+
+  /** @param {string} name @param {unknown} value @param {number} bytes */
+  put(name, value, bytes) {
+    this.#bytes += bytes - (this.#entries.get(name)?.bytes ?? 0);
+    this.#entries.delete(name);
+    this.#entries.set(name, { value, bytes });
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#bytes <= this.budget || oldest === name) break;
+      this.#entries.delete(oldest);
+      this.#bytes -= entry.bytes;
+    }
+  }
+}
+
+/** @typedef {Record<string, string | number | undefined>} Query */
+
+/** @param {string} path @param {Query} [query] */
+function address(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given.map(([k, v]) => [k, String(v)]))}` : path;
+}
+
+export class Api {
+  /** @type {Map<string, AbortController>} */
+  #channels = new Map();
+  #cache = new ByteCache(48 * 2 ** 20);
+
+  /** @param {string} [base] relative, so that the page also works below a path */
+  constructor(base = "api/v1") {
+    this.base = base;
+  }
+
+  /** Drops what was asked on this channel. @param {string} channel */
+  cancel(channel) {
+    this.#channels.get(channel)?.abort();
+    this.#channels.delete(channel);
+  }
+
+  /** @param {string} url @param {string} channel @param {RequestInit} [init] */
+  async #fetch(url, channel, init = {}) {
+    this.cancel(channel);
+    const controller = new AbortController();
+    this.#channels.set(channel, controller);
+    let response;
+    try {
+      response = await fetch(url, { ...init, signal: controller.signal });
+    } catch (error) {
+      if (controller.signal.aborted) throw error;
+      throw new Problem({ title: "The server cannot be reached", detail: "Check that it is running, then try again." });
+    }
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  }
+
+  /**
+   * @param {{model: string, text: string, pair: string | null}} what
+   * @param {{fresh?: boolean}} [how] fresh: ask the server even if the answer is known
+   * @returns {Promise<import("./trace.js").TraceBody>}
+   */
+  async trace({ model, text, pair }, { fresh = false } = {}) {
+    const name = `trace ${JSON.stringify([model, text, pair])}`;
+    const kept = fresh ? undefined : this.#cache.get(name);
+    if (kept) return /** @type {import("./trace.js").TraceBody} */ (kept);
+    const response = await this.#fetch(`${this.base}/traces`, "trace", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(pair === null ? { model, text } : { model, text, pair }),
+    });
+    const body = await response.json();
+    this.#cache.put(name, body, 200 * Object.values(body.tokens).flat().length + 1000);
+    return body;
+  }
+
+  /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<any>} */
+  async json(path, query, channel) {
+    const url = address(`${this.base}/${path}`, query);
+    const kept = this.#cache.get(url);
+    if (kept) return kept;
+    const text = await (await this.#fetch(url, channel, { headers: { accept: "application/json" } })).text();
+    const body = JSON.parse(text);
+    this.#cache.put(url, body, 2 * text.length);
+    return body;
+  }
+
+  /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<Tensor>} */
+  async attention(path, query, channel) {
+    const url = address(`${this.base}/${path}`, query);
+    const kept = this.#cache.get(url);
+    if (kept) return /** @type {Tensor} */ (kept);
+    const response = await this.#fetch(url, channel, { headers: { accept: "application/vnd.safetensors" } });
+    const buffer = await response.arrayBuffer();
+    const { tensors, metadata } = parseSafetensors(buffer);
+    const tensor = { ...tensors.attention, metadata };
+    this.#cache.put(url, tensor, buffer.byteLength);
+    return tensor;
+  }
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const body = await response.json().catch(() => null);
+  if (body?.title) return new Problem({ ...body, status: response.status });
+  return new Problem({
+    title: `The server answered ${response.status}`,
+    detail: "That should not happen. Try again, and look into the server's log if it stays.",
+    status: response.status,
+  });
+}

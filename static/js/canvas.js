@@ -1,0 +1,63 @@
+// @ts-check
+/** What every canvas of the page needs: sharp pixels, the theme's colours, and room to draw in. */
+
+/**
+ * Gives a canvas the size it has on screen, in device pixels, and a context that draws in CSS pixels.
+ * @param {HTMLCanvasElement} canvas @param {number} width @param {number} height
+ */
+export function fit(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const [w, h] = [Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio))];
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+/** @typedef {{ground: string, well: string, ink: string, ink2: string, line: string, accent: string, mono: string, sans: string, unit: number}} Look */
+
+/** The theme, as canvases need it. @returns {Look} */
+export function look() {
+  const style = getComputedStyle(document.documentElement);
+  const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  return {
+    ground: value("--ground"),
+    well: value("--well"),
+    ink: value("--ink"),
+    ink2: value("--ink-2"),
+    line: value("--line"),
+    accent: value("--accent"),
+    mono: value("--mono"),
+    sans: value("--sans"),
+    unit: parseFloat(style.fontSize) / 16,
+  };
+}
+
+/** Calls back when the element's room changes. @param {Element} element @param {() => void} draw */
+export function onResize(element, draw) {
+  let width = 0;
+  let height = 0;
+  new ResizeObserver(([entry]) => {
+    const box = entry.contentRect;
+    if (Math.abs(box.width - width) < 1 && Math.abs(box.height - height) < 1) return;
+    width = box.width;
+    height = box.height;
+    draw();
+  }).observe(element);
+}
+
+const KEPT_MEASURES = 1000;
+let measures = 0;
+
+/** Runs and leaves a performance measure that a benchmark can read. @template T @param {string} name @param {() => T} run @returns {T} */
+export function measured(name, run) {
+  const start = performance.now();
+  const result = run();
+  if (++measures % KEPT_MEASURES === 0) performance.clearMeasures();
+  performance.measure(`headlight:${name}`, { start, end: performance.now() });
+  return result;
+}

@@ -1,0 +1,95 @@
+// @ts-check
+/**
+ * Attention is light: nothing is the ground, everything is the brightest thing on the screen.
+ * Each ramp is a table of 256 colours that is monotone in lightness, so it survives colour blindness and a bad projector.
+ */
+
+/** @typedef {{pixels: Uint32Array, css: string[], ink: string[]}} Ramp pixels: little-endian RGBA; ink: readable text on each colour */
+
+/** OKLCH to sRGB, 0 to 255. @param {number} L @param {number} C @param {number} h degrees @returns {number[]} */
+function oklch(L, C, h) {
+  const a = C * Math.cos((h * Math.PI) / 180);
+  const b = C * Math.sin((h * Math.PI) / 180);
+  const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ].map((x) => {
+    const clipped = Math.min(1, Math.max(0, x));
+    return 255 * (clipped <= 0.0031308 ? 12.92 * clipped : 1.055 * clipped ** (1 / 2.4) - 0.055);
+  });
+}
+
+/** @param {string} hex @returns {number[]} */
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+/** @param {string[]} hexes evenly spaced @returns {(t: number) => number[]} */
+function between(hexes) {
+  const stops = hexes.map(rgb);
+  return (t) => {
+    const at = Math.min(t * (stops.length - 1), stops.length - 1 - 1e-9);
+    const [low, high] = [stops[Math.floor(at)], stops[Math.floor(at) + 1]];
+    return low.map((x, i) => x + (high[i] - x) * (at % 1));
+  };
+}
+
+/** @param {number} from @param {number} to @param {number} t */
+const mix = (from, to, t) => from + (to - from) * t;
+
+/** @type {Record<string, (t: number) => number[]>} */
+const RAMPS = {
+  "light dark": (t) => oklch(mix(0.145, 0.985, t ** 0.9), 0.014 + 0.155 * Math.sin(Math.PI * Math.min(1, t ** 0.8)) ** 0.9, t < 0.02 ? 265 : mix(42, 95, t ** 0.9)),
+  "light light": (t) => oklch(mix(1, 0.3, t ** 0.8), 0.2 * Math.sin((Math.PI / 2) * Math.min(1, 1.25 * t)) * mix(1, 0.85, t), mix(292, 274, t)),
+  viridis: between(["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"]),
+  cividis: between(["#00204d", "#00336f", "#39486b", "#575c6d", "#707173", "#8a8779", "#a69d75", "#c4b56c", "#e4cf5b", "#ffea46"]),
+};
+
+/** @param {number[]} color sRGB 0 to 255 */
+function luminance(color) {
+  const [r, g, b] = color.map((x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** @type {Map<string, Ramp>} */
+const made = new Map();
+
+/** @param {import("./state.js").State["palette"]} palette @param {"light" | "dark"} theme @returns {Ramp} */
+export function ramp(palette, theme) {
+  const name = palette === "light" ? `light ${theme}` : palette;
+  const kept = made.get(name);
+  if (kept) return kept;
+  const colors = Array.from({ length: 256 }, (_, i) => RAMPS[name](i / 255).map(Math.round));
+  const result = {
+    pixels: Uint32Array.from(colors, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
+    css: colors.map(([r, g, b]) => `rgb(${r} ${g} ${b})`),
+    // Black and white meet the same contrast at a luminance of 0.179; the better of them is always above 4.5.
+    ink: colors.map((color) => (luminance(color) > 0.179 ? "#000000" : "#ffffff")),
+  };
+  made.set(name, result);
+  return result;
+}
+
+/** The weakest weight that a logarithmic scale still tells from nothing. */
+export const FLOOR = 1e-3;
+
+/** A weight's place in a ramp. @param {number} weight @param {import("./state.js").State["scale"]} scale */
+export function place(weight, scale) {
+  const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight;
+  return Math.round(255 * Math.min(1, Math.max(0, t)));
+}
+
+/** Colours of a weight sent as a byte. @param {Ramp} colors @param {import("./state.js").State["scale"]} scale @returns {Uint32Array} */
+export function byteColors({ pixels }, scale) {
+  return Uint32Array.from({ length: 256 }, (_, byte) => pixels[place(byte / 255, scale)]);
+}
+
+const SERIES = {
+  dark: ["#ffb648", "#5cc8ff", "#3ddc97", "#ff8fb1", "#c3a6ff", "#e6e36a", "#ff7a59", "#9fe8e0"],
+  light: ["#4338ca", "#c2570c", "#00795c", "#b3246b", "#0369a1", "#7a6200", "#8f2d14", "#5b616e"],
+};
+
+/** Colours of several heads, told apart by colour-blind people too; the first is the focused one. @param {"light" | "dark"} theme */
+export const series = (theme) => SERIES[theme];

@@ -1,0 +1,36 @@
+// @ts-check
+/** Numbers and names as people read them. */
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const superscript = (/** @type {number} */ n) => (n < 0 ? "⁻" : "") + [...String(Math.abs(n))].map((d) => SUPERSCRIPTS[+d]).join("");
+
+/** Three significant digits, a true minus sign, powers of ten where zeros would crowd. @param {number} x */
+export function number(x) {
+  if (x === 0) return "0";
+  if (!Number.isFinite(x)) return x < 0 ? "−∞" : "∞";
+  const size = Math.abs(x);
+  if (size < 1e-4 || size >= 1e6) {
+    const power = Math.floor(Math.log10(size));
+    return `${(x / 10 ** power).toFixed(1).replace("-", "−")}×10${superscript(power)}`;
+  }
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
+  return x.toFixed(Math.min(digits, 6)).replace("-", "−");
+}
+
+/** Every digit that the number has. @param {number} x */
+export const exact = (x) => String(x).replace("-", "−");
+
+/** A share of one as a spoken percentage. @param {number} x */
+export function percent(x) {
+  if (x > 0 && x < 0.01) return "under 1 %";
+  return `${Math.round(100 * x)} %`;
+}
+
+/** @param {import("./state.js").HeadRef} ref */
+export function headName({ layer, head }) {
+  if (layer === "all") return `All layers · ${head}`;
+  return typeof head === "number" ? `Layer ${layer} · Head ${head}` : `Layer ${layer} · ${head} of heads`;
+}
+
+/** @param {import("./state.js").HeadRef} ref */
+export const shortName = ({ layer, head }) => (layer === "all" ? `all·${head}` : `${layer}·${head}`);

@@ -1,0 +1,102 @@
+// @ts-check
+/** Everything the views draw from, in one frozen value per moment: views are functions of a scene. */
+import { byteColors, ramp, series } from "./colors.js";
+import { headName } from "./format.js";
+import { peak, pick, rowOf, strongest } from "./matrix.js";
+import { attentionOf, visible } from "./trace.js";
+
+/** @typedef {import("./matrix.js").Matrix} Matrix */
+/** @typedef {{query: number, key: number | null}} Place a row, or a cell of it */
+
+/**
+ * @typedef {object} Head
+ * @property {import("./state.js").HeadRef} ref
+ * @property {string} name
+ * @property {string} color
+ * @property {Matrix} whole every token
+ * @property {Matrix} shown the visible tokens, renormalised if that is asked for
+ */
+
+/**
+ * @typedef {object} Scene
+ * @property {import("./state.js").State} state
+ * @property {import("./trace.js").TraceBody} trace
+ * @property {import("./trace.js").Attention} attention
+ * @property {"light" | "dark"} theme
+ * @property {import("./colors.js").Ramp} ramp
+ * @property {Uint32Array} bytes colours of byte weights
+ * @property {number[]} queries visible query tokens
+ * @property {number[]} keys visible key tokens
+ * @property {Head[]} heads the focused one first; only those whose map is here
+ * @property {import("./session.js").Overview | null} overview
+ * @property {import("./session.js").Stats | null} stats
+ * @property {any} arithmetic how the chosen weight came about; null until it is here
+ * @property {Place | null} held what the reader has locked
+ * @property {Place | null} cursor what is under the pointer
+ * @property {Place | null} chosen what the inspector explains
+ */
+
+/** @param {"system" | "light" | "dark"} theme @returns {"light" | "dark"} */
+export const resolved = (theme) =>
+  theme === "system" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : theme;
+
+/**
+ * @param {import("./state.js").State} state
+ * @param {import("./session.js").Session} session
+ * @param {Place | null} cursor
+ * @returns {Scene | null} null before there is a trace
+ */
+export function sceneOf(state, session, cursor) {
+  const { trace } = session;
+  if (!trace) return null;
+  const attention = attentionOf(trace, state.stack, state.block);
+  const theme = resolved(state.theme);
+  const colors = ramp(state.palette, theme);
+  const queries = visible(attention.queries, state.special);
+  const keys = visible(attention.keys, state.special);
+  const palette = series(theme);
+  const heads = [{ layer: state.layer, head: state.head }, ...state.also].flatMap((ref, i) => {
+    const whole = session.map(ref);
+    if (!whole) return [];
+    const shown = pick(whole, queries, keys, state.special === "renormalise");
+    return [{ ref, name: headName(ref), color: palette[i % palette.length], whole, shown }];
+  });
+  const held = state.query === null ? null : { query: state.query, key: state.key };
+  return {
+    state,
+    trace,
+    attention,
+    theme,
+    ramp: colors,
+    bytes: byteColors(colors, state.scale),
+    queries,
+    keys,
+    heads,
+    overview: session.overview,
+    stats: session.stats,
+    arithmetic: session.arithmetic,
+    held,
+    cursor,
+    chosen: choose(held ?? cursor, heads[0], queries, keys),
+  };
+}
+
+/**
+ * The cell to explain: the one asked for, the strongest of the row asked for, else the head's strongest.
+ * @param {Place | null} asked @param {Head | undefined} head @param {number[]} queries @param {number[]} keys
+ * @returns {Place | null}
+ */
+function choose(asked, head, queries, keys) {
+  if (!head) return asked;
+  if (!asked) {
+    const { row, col } = peak(head.shown);
+    return { query: queries[row], key: keys[col] };
+  }
+  if (asked.key !== null) return asked;
+  const row = queries.indexOf(asked.query);
+  if (row < 0) return { query: asked.query, key: strongest(rowOf(head.whole, asked.query), 1)[0] };
+  return { query: asked.query, key: keys[strongest(rowOf(head.shown, row), 1)[0]] };
+}
+
+/** The row that a view shows: the one under the pointer, else the locked one, else the chosen one. @param {Scene} scene */
+export const liveQuery = ({ cursor, held, chosen }) => (cursor ?? held ?? chosen)?.query ?? 0;

@@ -1,0 +1,205 @@
+// @ts-check
+/**
+ * The whole state of the page as one typed table, and that table is the URL's hash.
+ * Copying the address to another browser shows the same picture; back and forward walk through it.
+ */
+
+/** @typedef {{layer: number | "all", head: number | "mean" | "max"}} HeadRef one head, or several heads taken together */
+
+/**
+ * @typedef {object} State
+ * @property {string} model
+ * @property {string} text
+ * @property {string | null} pair the second sentence, where there is one
+ * @property {string} stack
+ * @property {string} block
+ * @property {number | "all"} layer the focused head's layer; "all" where heads of every layer are taken together
+ * @property {number | "mean" | "max"} head
+ * @property {HeadRef[]} also heads compared with the focused one
+ * @property {"heatmap" | "lines" | "text" | "bars" | "table"} view
+ * @property {number | null} query the locked row
+ * @property {number | null} key the locked column; with a query, a locked cell
+ * @property {"to" | "by"} direction what a token attends to, or what attends to it
+ * @property {"light" | "viridis" | "cividis"} palette
+ * @property {"linear" | "log"} scale
+ * @property {"show" | "hide" | "renormalise"} special
+ * @property {number} threshold weights below it are not drawn
+ * @property {"index" | "sharp"} sort
+ * @property {"all" | "previous" | "first" | "own"} kind which sort of heads is lit up in the grid
+ * @property {"mean" | "max"} aggregate
+ * @property {"system" | "light" | "dark"} theme
+ */
+
+/**
+ * @template T
+ * @typedef {object} Field
+ * @property {T} fallback
+ * @property {(written: string) => T | undefined} read undefined where the URL says something else
+ * @property {(value: T) => string} write
+ * @property {boolean} [moves] a change is a step that Back should undo
+ * @property {boolean} [always] written even when it equals the fallback
+ */
+
+/** @param {string} fallback @returns {Field<string>} */
+const words = (fallback) => ({ fallback, read: (w) => w, write: (v) => v });
+
+/** @template {string} T @param {readonly T[]} choices @returns {Field<T>} */
+const choice = (...choices) => ({
+  fallback: choices[0],
+  read: (w) => choices.find((c) => c === w),
+  write: (v) => v,
+});
+
+/** @param {string} w */
+const index = (w) => (/^\d{1,6}$/.test(w) ? Number(w) : undefined);
+
+/** @type {Field<number | null>} */
+const position = { fallback: null, read: index, write: String };
+
+/** @param {HeadRef} ref */
+export const refName = ({ layer, head }) => `${layer}.${head}`;
+
+/** @param {string} w @returns {HeadRef | undefined} */
+function readRef(w) {
+  const [layer, head] = w.split(".");
+  const l = FIELDS.layer.read(layer ?? "");
+  const h = FIELDS.head.read(head ?? "");
+  return l === undefined || h === undefined || (l === "all" && typeof h === "number") ? undefined : { layer: l, head: h };
+}
+
+/** @type {{[K in keyof State]: Field<State[K]>}} */
+export const FIELDS = {
+  model: { ...words(""), moves: true, always: true },
+  text: { ...words(""), moves: true, always: true },
+  pair: { fallback: null, read: (w) => w, write: String, moves: true },
+  stack: { ...words(""), moves: true },
+  block: { ...words(""), moves: true },
+  layer: { fallback: 0, read: (w) => (w === "all" ? "all" : index(w)), write: String, moves: true, always: true },
+  head: {
+    fallback: 0,
+    read: (w) => (w === "mean" || w === "max" ? w : index(w)),
+    write: String,
+    moves: true,
+    always: true,
+  },
+  also: {
+    fallback: [],
+    read: (w) => w.split(",").map(readRef).filter((ref) => ref !== undefined).slice(0, 7),
+    write: (refs) => refs.map(refName).join(","),
+    moves: true,
+  },
+  view: { ...choice("heatmap", "lines", "text", "bars", "table"), moves: true },
+  query: { ...position, moves: true },
+  key: { ...position, moves: true },
+  direction: { ...choice("to", "by"), moves: true },
+  palette: choice("light", "viridis", "cividis"),
+  scale: choice("linear", "log"),
+  special: choice("show", "hide", "renormalise"),
+  threshold: {
+    fallback: 0,
+    read: (w) => (/^0?\.?\d{1,4}$/.test(w) && Number(w) <= 1 ? Number(w) : undefined),
+    write: String,
+  },
+  sort: choice("index", "sharp"),
+  kind: choice("all", "previous", "first", "own"),
+  aggregate: choice("mean", "max"),
+  theme: choice("system", "light", "dark"),
+};
+
+/** Where each field starts. @returns {State} */
+export function blank() {
+  return /** @type {State} */ (Object.fromEntries(Object.entries(FIELDS).map(([name, f]) => [name, f.fallback])));
+}
+
+/** @param {State} state @returns {string} the hash, without its # */
+export function encode(state) {
+  const hash = new URLSearchParams();
+  for (const [name, field] of Object.entries(FIELDS)) {
+    const value = /** @type {any} */ (state)[name];
+    const written = value === null ? "" : field.write(/** @type {never} */ (value));
+    const fallback = field.fallback === null ? "" : field.write(/** @type {never} */ (field.fallback));
+    if (field.always || written !== fallback) hash.set(name, written);
+  }
+  return hash.toString();
+}
+
+/**
+ * @param {string} hash with or without its #
+ * @param {State} home what the page shows when the address says nothing
+ * @returns {State}
+ */
+export function decode(hash, home) {
+  const written = new URLSearchParams(hash.replace(/^#/, ""));
+  if (![...written.keys()].some((name) => name in FIELDS)) return home;
+  const { model, text, layer, head } = home;
+  const state = { ...blank(), model, text, layer, head };
+  for (const [name, field] of Object.entries(FIELDS)) {
+    const value = written.has(name) ? field.read(written.get(name) ?? "") : undefined;
+    if (value !== undefined) /** @type {any} */ (state)[name] = value;
+  }
+  return state;
+}
+
+/** @param {Partial<State>} patch */
+const moves = (patch) => Object.keys(patch).some((name) => FIELDS[/** @type {keyof State} */ (name)].moves);
+
+/** The state, who listens to it, and its place in the browser's history. */
+export class Store {
+  /** @type {((state: State) => void)[]} */
+  #listeners = [];
+
+  /** @param {State} home @param {Window} [page] */
+  constructor(home, page = window) {
+    this.home = home;
+    this.page = page;
+    /** @type {State} */
+    this.state = decode(page.location.hash, home);
+    page.addEventListener("popstate", () => this.#arrive());
+    page.addEventListener("hashchange", () => this.#arrive());
+  }
+
+  #arrive() {
+    const state = decode(this.page.location.hash, this.home);
+    if (encode(state) === encode(this.state)) return;
+    this.state = state;
+    this.#tell();
+  }
+
+  #tell() {
+    for (const listener of this.#listeners) listener(this.state);
+  }
+
+  /** @param {(state: State) => void} listener */
+  subscribe(listener) {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Changes some fields. Steps that a person would want to undo become history; shades of the same picture do not.
+   * @param {Partial<State>} patch
+   * @param {{silent?: boolean}} [how] silent: mend the address in place, whatever changed
+   */
+  set(patch, { silent = false } = {}) {
+    const changed = /** @type {Partial<State>} */ (
+      Object.fromEntries(
+        Object.entries(patch).filter(([name, value]) => {
+          const field = FIELDS[/** @type {keyof State} */ (name)];
+          const now = this.state[/** @type {keyof State} */ (name)];
+          const written = (/** @type {any} */ v) => (v === null ? "" : field.write(/** @type {never} */ (v)));
+          return written(value) !== written(now);
+        }),
+      )
+    );
+    if (!Object.keys(changed).length) return;
+    this.state = { ...this.state, ...changed };
+    const address = `#${encode(this.state)}`;
+    if (!silent && moves(changed)) this.page.history.pushState(null, "", address);
+    else this.page.history.replaceState(null, "", address);
+    this.#tell();
+  }
+
+  /** The address of exactly this picture. */
+  get link() {
+    return new URL(`#${encode(this.state)}`, this.page.location.href).href;
+  }
+}

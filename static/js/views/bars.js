@@ -1,0 +1,122 @@
+// @ts-check
+/** The focused row's weights as bars, for all chosen heads: drawn by plotly, which is loaded only now. */
+import { look } from "../canvas.js";
+import { h } from "../dom.js";
+import { series } from "../colors.js";
+import { label } from "../trace.js";
+import { seenFrom } from "./text.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+
+/** @type {Promise<any> | null} */
+let library = null;
+
+/** @param {string} url @returns {Promise<any>} */
+function load(url) {
+  library ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: url });
+    script.addEventListener("load", () => resolve(/** @type {any} */ (window).Plotly));
+    script.addEventListener("error", () => {
+      library = null;
+      reject(new Error("The charting library did not arrive."));
+    });
+    document.head.append(script);
+  });
+  return library;
+}
+
+/**
+ * What plotly is asked to draw.
+ * @param {Scene} scene @param {import("../canvas.js").Look} colors
+ */
+export function chart(scene, colors) {
+  const palette = series(scene.theme);
+  const size = 12 * colors.unit;
+  /** @type {string[]} */
+  let names = [];
+  const data = scene.heads.map((head, i) => {
+    const { tokens, weights } = seenFrom(scene, head);
+    const all = scene.state.direction === "to" ? scene.attention.keys : scene.attention.queries;
+    names = tokens.map((t) => label(all[t]));
+    return {
+      type: "bar",
+      name: head.name,
+      x: tokens.map((_, at) => at),
+      y: Array.from(weights, (w) => (w < scene.state.threshold ? 0 : w)),
+      customdata: names,
+      marker: { color: palette[i % palette.length] },
+      hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",
+    };
+  });
+  const every = Math.ceil(names.length / 64);
+  const font = { family: colors.mono, size, color: colors.ink2 };
+  const log = scene.state.scale === "log";
+  const layout = {
+    autosize: true,
+    barmode: "group",
+    bargap: 0.25,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font,
+    margin: { l: 56 * colors.unit, r: 8, t: 16, b: 84 * colors.unit },
+    showlegend: false,
+    hoverlabel: { font: { family: colors.mono, size } },
+    xaxis: {
+      tickvals: names.map((_, i) => i).filter((i) => i % every === 0),
+      ticktext: names.filter((_, i) => i % every === 0),
+      tickangle: -45,
+      linecolor: colors.line,
+      fixedrange: true,
+    },
+    yaxis: {
+      title: { text: "weight α", font },
+      type: log ? "log" : "linear",
+      range: log ? [-3, 0.05] : undefined,
+      rangemode: "tozero",
+      gridcolor: colors.line,
+      zerolinecolor: colors.line,
+      fixedrange: true,
+    },
+  };
+  return { data, layout };
+}
+
+/** @param {HTMLElement} host @param {{url: string, fail: (sentence: string) => void}} given */
+export function mountBars(host, { url, fail }) {
+  const plot = h("div.plot", { role: "img", "aria-label": "Bars" });
+  host.append(plot);
+  /** @type {Scene | null} */
+  let scene = null;
+  let alive = true;
+
+  async function draw() {
+    let Plotly;
+    try {
+      Plotly = await load(url);
+    } catch (error) {
+      fail(/** @type {Error} */ (error).message);
+      return;
+    }
+    if (!alive || !scene) return;
+    const { data, layout } = chart(scene, look());
+    await Plotly.react(plot, data, { ...layout, width: host.clientWidth, height: host.clientHeight }, { displayModeBar: false, responsive: false });
+    plot.classList.add("ready");
+  }
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      if (!next.heads[0]) return;
+      const { token } = seenFrom(next, next.heads[0]);
+      plot.setAttribute("aria-label", `Bars: the weights of ${label(next.attention.queries[token] ?? next.attention.keys[token])} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
+      draw();
+    },
+    unmount() {
+      alive = false;
+      /** @type {any} */ (window).Plotly?.purge(plot);
+    },
+    /** @returns {Promise<string>} a PNG's address */
+    picture: () => /** @type {any} */ (window).Plotly.toImage(plot, { format: "png", scale: 2 }),
+  };
+}

@@ -1,0 +1,333 @@
+// @ts-check
+/** The grid of all layers × heads: one small map per head, on one canvas. */
+import { fit, look, measured, onResize } from "../canvas.js";
+import { byId, h } from "../dom.js";
+import { headName, number, percent, shortName } from "../format.js";
+import { refName } from "../state.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {import("../state.js").HeadRef} HeadRef */
+/** @typedef {{ref: HeadRef, x: number, y: number, size: number}} Tile */
+/** @typedef {{tiles: Tile[], tile: number, gap: number, columns: number, across: boolean, ranked: boolean, width: number, height: number, left: number, top: number}} Layout */
+
+const GUTTER = 28;
+const LARGEST = 64;
+const LABEL = 12;
+
+/**
+ * Where every head goes. Layers run across or down, whichever makes the tiles larger.
+ * @param {{layers: number, heads: number, width: number, height: number, aggregate: "mean" | "max", ranked: HeadRef[] | null, unit?: number}} given
+ * @returns {Layout}
+ */
+export function arrange({ layers, heads, width, height, aggregate, ranked, unit = 1 }) {
+  if (ranked) return arrangeRanked(ranked, width, height, unit);
+  const gutter = GUTTER * unit;
+  const size = (/** @type {number} */ columns, /** @type {number} */ rows) =>
+    Math.min(LARGEST * unit, (width - gutter) / columns, (height - gutter) / rows);
+  const across = size(layers, heads + 1) >= size(heads + 1, layers);
+  const pitch = Math.max(8, Math.floor(across ? size(layers, heads + 1) : size(heads + 1, layers)));
+  const gap = pitch > 20 ? 4 : pitch > 12 ? 2 : 1;
+  const tile = pitch - gap;
+  const left = gutter;
+  const top = gutter;
+  /** @type {Tile[]} */
+  const tiles = [];
+  for (let layer = 0; layer < layers; layer++) {
+    for (let head = 0; head <= heads; head++) {
+      const [column, row] = across ? [layer, head] : [head, layer];
+      const apart = head === heads ? gap : 0;
+      const [x, y] = [left + column * pitch + (across ? 0 : apart), top + row * pitch + (across ? apart : 0)];
+      tiles.push({ ref: { layer, head: head === heads ? aggregate : head }, x, y, size: tile });
+    }
+  }
+  const corner = Math.min(tile, gutter - gap - 2);
+  const lane = heads * pitch + gap;
+  tiles.push({
+    ref: { layer: "all", head: aggregate },
+    x: across ? left - corner - gap : left + lane,
+    y: across ? top + lane : top - corner - gap,
+    size: corner,
+  });
+  const [columns, rows] = across ? [layers, heads + 1] : [heads + 1, layers];
+  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch, height: top + rows * pitch + gap };
+}
+
+/** @param {HeadRef[]} ranked @param {number} width @param {number} height @param {number} unit @returns {Layout} */
+function arrangeRanked(ranked, width, height, unit) {
+  const label = LABEL * unit;
+  let pitch = LARGEST * unit;
+  while (pitch > 14 && Math.ceil(ranked.length / Math.floor(width / pitch)) * (pitch + label) > height) pitch--;
+  const columns = Math.max(1, Math.floor(width / pitch));
+  const gap = 4;
+  const tiles = ranked.map((ref, i) => ({
+    ref,
+    x: (i % columns) * pitch,
+    y: Math.floor(i / columns) * (pitch + label),
+    size: pitch - gap,
+  }));
+  const rows = Math.ceil(ranked.length / columns);
+  return { tiles, tile: pitch - gap, gap, columns, across: false, ranked: true, left: 0, top: 0, width: columns * pitch, height: rows * (pitch + label) };
+}
+
+/**
+ * All thumbnails as one image, drawn once per overview and colouring.
+ * @param {import("../session.js").Overview} overview @param {Uint32Array} colors
+ */
+export function atlasOf({ layers, heads, rows, cols, each, layer, all }, colors) {
+  const lanes = heads + 1;
+  const canvas = document.createElement("canvas");
+  canvas.width = lanes * cols;
+  canvas.height = (layers + 1) * rows;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const put = (/** @type {Uint8Array} */ from, /** @type {number} */ offset, /** @type {number} */ line, /** @type {number} */ lane) => {
+    for (let r = 0; r < rows; r++) {
+      let to = (line * rows + r) * canvas.width + lane * cols;
+      for (let c = 0; c < cols; c++) pixels[to++] = colors[from[offset++]];
+    }
+  };
+  for (let l = 0; l < layers; l++) {
+    for (let head = 0; head < heads; head++) put(each, (l * heads + head) * rows * cols, l, head);
+    put(layer, l * rows * cols, l, heads);
+  }
+  put(all, 0, layers, 0);
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+/** Where a head's thumbnail is in the atlas. @param {HeadRef} ref @param {import("../session.js").Overview} overview */
+function inAtlas({ layer, head }, { layers, heads, rows, cols }) {
+  if (layer === "all") return { x: 0, y: layers * rows };
+  return { x: (typeof head === "number" ? head : heads) * cols, y: layer * rows };
+}
+
+/** How much a head is lit: fully, or by how much it is of the chosen kind. @param {HeadRef} ref @param {Scene} scene */
+function light({ layer, head }, { state, stats }) {
+  if (state.kind === "all") return 1;
+  if (layer === "all" || typeof head !== "number" || !stats) return 0.12;
+  return 0.12 + 0.88 * Math.min(1, (stats[state.kind][layer]?.[head] ?? 0) / 0.5);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout
+ * @param {{atlas: HTMLCanvasElement | null, hover: HeadRef | null, look: import("../canvas.js").Look}} also
+ */
+export function paintGrid(context, scene, layout, { atlas, hover, look: colors }) {
+  const { overview, heads } = scene;
+  context.imageSmoothingEnabled = false;
+  for (const { ref, x, y, size } of layout.tiles) {
+    context.fillStyle = scene.ramp.css[0];
+    context.fillRect(x, y, size, size);
+    if (!overview || !atlas) continue;
+    const from = inAtlas(ref, overview);
+    context.globalAlpha = light(ref, scene);
+    context.drawImage(atlas, from.x, from.y, overview.cols, overview.rows, x, y, size, size);
+    context.globalAlpha = 1;
+  }
+  paintLabels(context, scene, layout, colors, hover);
+  const ring = (/** @type {Tile} */ { x, y, size }, /** @type {string} */ color, /** @type {number} */ width) => {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.strokeRect(x - width / 2 - 0.5, y - width / 2 - 0.5, size + width + 1, size + width + 1);
+  };
+  const tileOf = (/** @type {HeadRef} */ ref) => layout.tiles.find((t) => refName(t.ref) === refName(ref));
+  if (hover) {
+    const tile = tileOf(hover);
+    if (tile) ring(tile, colors.ink2, 1);
+  }
+  for (const { ref, color } of [...heads].reverse()) {
+    const tile = tileOf(ref);
+    if (tile) ring(tile, heads.length > 1 ? color : colors.accent, 2);
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout @param {import("../canvas.js").Look} colors @param {HeadRef | null} hover */
+function paintLabels(context, scene, layout, colors, hover) {
+  const { across, tile, tiles, unit = 1 } = { ...layout, unit: colors.unit };
+  const { state } = scene;
+  context.textBaseline = "middle";
+  context.textAlign = "center";
+  if (layout.ranked) {
+    context.font = `${Math.min(10, Math.max(8, tile / 3.4)) * unit}px ${colors.mono}`;
+    for (const { ref, x, y, size } of tiles) {
+      const lit = ref.layer === state.layer && ref.head === state.head;
+      context.fillStyle = lit ? colors.ink : colors.ink2;
+      context.fillText(shortName(ref), x + size / 2, y + size + (LABEL * unit) / 2 + 1);
+    }
+    return;
+  }
+  context.font = `${Math.min(11, Math.max(9, tile * 0.5)) * unit}px ${colors.mono}`;
+  const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {boolean} */ lit) => {
+    context.fillStyle = lit ? colors.ink : colors.ink2;
+    context.fillText(text, x, y);
+  };
+  for (const { ref, x, y, size } of tiles) {
+    if (ref.layer === "all") continue;
+    const layerLit = ref.layer === (hover ?? state).layer;
+    const headLit = ref.head === (hover ?? state).head;
+    const middle = { x: x + size / 2, y: y + size / 2 };
+    if (ref.head === 0) across ? write(`${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`${ref.layer}`, layout.left - 10 * unit, middle.y, layerLit);
+    if (ref.layer === 0 && typeof ref.head === "number")
+      across ? write(`${ref.head}`, layout.left - 12 * unit, middle.y, headLit) : write(`${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
+  }
+}
+
+/** The grid's tile under a point. @param {Layout} layout @param {number} x @param {number} y */
+export const tileAt = ({ tiles, gap }, x, y) =>
+  tiles.find((t) => x >= t.x - gap / 2 && x < t.x + t.size + gap / 2 && y >= t.y - gap / 2 && y < t.y + t.size + gap / 2);
+
+/** A tile's neighbour in a direction. @param {Layout} layout @param {HeadRef} ref @param {number} dx @param {number} dy */
+export function neighbour({ tiles }, ref, dx, dy) {
+  const from = tiles.find((t) => refName(t.ref) === refName(ref)) ?? tiles[0];
+  const center = (/** @type {Tile} */ t) => ({ x: t.x + t.size / 2, y: t.y + t.size / 2 });
+  const here = center(from);
+  let best = from;
+  let least = Infinity;
+  for (const tile of tiles) {
+    const there = center(tile);
+    const [x, y] = [there.x - here.x, there.y - here.y];
+    const ahead = x * dx + y * dy;
+    const aside = Math.abs(x * dy) + Math.abs(y * dx);
+    if (ahead > 1 && aside < from.size && ahead + 2 * aside < least) {
+      best = tile;
+      least = ahead + 2 * aside;
+    }
+  }
+  return best.ref;
+}
+
+/** Heads in order of how sharply they look, sharpest first. @param {number[][]} sharpness @returns {HeadRef[]} */
+export const bySharpness = (sharpness) =>
+  sharpness
+    .flatMap((row, layer) => row.map((value, head) => ({ layer, head, value })))
+    .sort((a, b) => b.value - a.value)
+    .map(({ layer, head }) => ({ layer, head }));
+
+/** What a head does, in words. @param {HeadRef} ref @param {import("../session.js").Stats | null} stats */
+export function character({ layer, head }, stats) {
+  if (!stats || layer === "all" || typeof head !== "number" || !stats.sharpness[layer]) return "";
+  const share = (/** @type {"previous" | "first" | "own"} */ kind) => stats[kind][layer][head];
+  if (share("previous") > 0.4) return `looks at the previous token (${percent(share("previous"))})`;
+  if (share("first") > 0.4) return `looks at the first token (${percent(share("first"))})`;
+  if (share("own") > 0.4) return `looks at the token itself (${percent(share("own"))})`;
+  return stats.sharpness[layer][head] > 0.5 ? "picks few tokens out" : "spreads over many tokens";
+}
+
+/**
+ * @param {HTMLElement} host
+ * @param {{focus: (ref: HeadRef, add: boolean) => void, say: (sentence: string) => void}} actions
+ */
+export function mountHeadGrid(host, { focus, say }) {
+  const canvas = /** @type {HTMLCanvasElement} */ (
+    h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "grid of attention heads", "aria-label": "Attention heads" })
+  );
+  const card = h("div.preview", { hidden: true, "aria-hidden": "true" });
+  const cardMap = /** @type {HTMLCanvasElement} */ (h("canvas"));
+  const cardName = h("strong");
+  const cardText = h("span");
+  card.append(cardMap, cardName, cardText);
+  host.append(canvas);
+  document.body.append(card);
+
+  /** @type {Scene | null} */
+  let scene = null;
+  /** @type {Layout | null} */
+  let layout = null;
+  /** @type {HeadRef | null} */
+  let hover = null;
+  /** @type {{name: string, canvas: HTMLCanvasElement} | null} */
+  let atlas = null;
+
+  const draw = () =>
+    measured("grid", () => {
+      if (!scene) return;
+      const { attention, state, stats, overview, theme } = scene;
+      const colors = look();
+      layout = arrange({
+        layers: attention.layers,
+        heads: attention.heads,
+        width: host.clientWidth,
+        height: Math.max(host.clientHeight, 180),
+        aggregate: state.aggregate,
+        ranked: state.sort === "sharp" && stats ? bySharpness(stats.sharpness) : null,
+        unit: colors.unit,
+      });
+      if (overview) {
+        const name = `${overview.name} ${state.palette} ${theme} ${state.scale}`;
+        if (atlas?.name !== name) atlas = { name, canvas: atlasOf(overview, scene.bytes) };
+      } else atlas = null;
+      paintGrid(fit(canvas, layout.width, layout.height), scene, layout, { atlas: atlas?.canvas ?? null, hover, look: colors });
+    });
+
+  /** @param {HeadRef | null} ref @param {boolean} [spoken] */
+  const point = (ref, spoken = false) => {
+    if ((ref && refName(ref)) === (hover && refName(hover))) return;
+    hover = ref;
+    measured("hover", draw);
+    preview();
+    if (ref && spoken && scene) say(`${headName(ref)}${character(ref, scene.stats) && `, ${character(ref, scene.stats)}`}`);
+  };
+
+  function preview() {
+    const tile = hover && layout?.tiles.find((t) => refName(t.ref) === refName(/** @type {HeadRef} */ (hover)));
+    card.hidden = !(tile && scene?.overview && atlas);
+    if (card.hidden || !tile || !scene?.overview || !atlas || !hover) return;
+    const { overview, stats, ramp } = scene;
+    const side = 176 * look().unit;
+    const context = fit(cardMap, side, side);
+    context.imageSmoothingEnabled = false;
+    context.fillStyle = ramp.css[0];
+    context.fillRect(0, 0, side, side);
+    const from = inAtlas(hover, overview);
+    context.drawImage(atlas.canvas, from.x, from.y, overview.cols, overview.rows, 0, 0, side, side);
+    cardName.textContent = headName(hover);
+    const sharp = hover.layer !== "all" && typeof hover.head === "number" ? stats?.sharpness[hover.layer]?.[hover.head] : undefined;
+    cardText.textContent = sharp === undefined ? "" : `sharpness ${number(sharp)} · ${character(hover, stats)}`;
+    const box = canvas.getBoundingClientRect();
+    const beside = Math.max(box.left + tile.x + tile.size, box.left + 0) + 14;
+    const left = beside + card.offsetWidth > innerWidth - 8 ? Math.max(8, box.left + tile.x - card.offsetWidth - 14) : beside;
+    card.style.left = `${left}px`;
+    card.style.top = `${Math.max(8, Math.min(innerHeight - card.offsetHeight - 8, box.top + tile.y - 40))}px`;
+  }
+
+  const under = (/** @type {PointerEvent | MouseEvent} */ event) => {
+    const box = canvas.getBoundingClientRect();
+    return (layout && tileAt(layout, event.clientX - box.left, event.clientY - box.top)?.ref) ?? null;
+  };
+  canvas.addEventListener("pointermove", (event) => event.pointerType !== "touch" && point(under(event)));
+  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("blur", () => point(null));
+  canvas.addEventListener("click", (event) => {
+    const ref = under(event);
+    if (ref) focus(ref, event.shiftKey);
+  });
+  const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+  canvas.addEventListener("keydown", (event) => {
+    if (!scene || !layout || event.ctrlKey || event.metaKey || event.altKey) return;
+    const here = hover ?? { layer: scene.state.layer, head: scene.state.head };
+    const arrow = ARROWS[event.key];
+    if (arrow) point(neighbour(layout, here, ...arrow), true);
+    else if (event.key === "Enter" || event.key === " ") focus(here, event.shiftKey);
+    else if (event.key === "Escape" && hover) point(null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  onResize(host, draw);
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      const { state, attention, stats } = next;
+      const count = attention.layers * attention.heads;
+      canvas.setAttribute(
+        "aria-label",
+        `${count} attention heads: ${attention.layers} layers of ${attention.heads}. In focus: ${headName(state)}${character(state, stats) && `, it ${character(state, stats)}`}. Arrow keys walk, Enter focuses.`,
+      );
+      byId("heads-note").textContent = `${count} heads`;
+      draw();
+    },
+  };
+}

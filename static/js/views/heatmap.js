@@ -1,0 +1,309 @@
+// @ts-check
+/** The focused head as a heat map: an image of data size that the browser scales, and axes drawn above it. */
+import { fit, look, measured } from "../canvas.js";
+import { place } from "../colors.js";
+import { h } from "../dom.js";
+import { number } from "../format.js";
+import { label } from "../trace.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {import("../matrix.js").Matrix} Matrix */
+/** @typedef {{cell: number, left: number, top: number, width: number, height: number, rows: number, cols: number, font: number, slanted: boolean}} Frame */
+
+const LARGEST_CELL = 56;
+const LONGEST_LABEL = 104;
+/** From this size on a cell has room for its number. */
+const ROOM_FOR_NUMBER = 30;
+
+/** @param {Matrix} matrix @param {import("../colors.js").Ramp} ramp @param {import("../state.js").State["scale"]} scale @param {number} threshold */
+export function paintCells({ values, rows, cols }, { pixels }, scale, threshold) {
+  const image = new ImageData(cols, rows);
+  const out = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale)];
+  return image;
+}
+
+/**
+ * Room for the cells beside their labels.
+ * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number}} given
+ * @returns {Frame}
+ */
+export function frameOf({ width, height, rows, cols, longest, unit }) {
+  const margin = 10 * unit;
+  const title = 20 * unit;
+  let font = 13 * unit;
+  let frame = { cell: 1, left: 0, top: 0 };
+  let slanted = true;
+  for (let round = 0; round < 3; round++) {
+    const side = Math.min(longest(font, "query"), LONGEST_LABEL * unit) + margin;
+    const above = Math.min(longest(font, "key"), LONGEST_LABEL * unit);
+    const left = side + title;
+    const top = (slanted ? above * 0.75 + font * 0.7 : above) + margin + title;
+    const overhang = slanted ? above * 0.72 : 4;
+    const fitting = Math.min((width - left - Math.max(0, overhang - 24)) / cols, (height - top - 2) / rows, LARGEST_CELL * unit);
+    const cell = fitting >= 4 ? Math.floor(fitting) : Math.max(fitting, 0.5);
+    frame = { cell, left, top };
+    slanted = cell >= 19 * unit;
+    font = Math.min(13 * unit, Math.max(9 * unit, cell + unit));
+  }
+  const { cell, top } = frame;
+  const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - 60 * unit));
+  return { ...frame, left, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
+}
+
+/** @param {string} text @param {number} length */
+const clip = (text, length) => {
+  const letters = [...text];
+  return letters.length > length ? `${letters.slice(0, length - 1).join("")}…` : text;
+};
+const LETTERS = 13;
+
+/**
+ * Labels, grid lines, crosshair, locked row or cell: everything but the cells.
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
+ */
+export function paintAxes(context, scene, frame, colors) {
+  const { attention, queries, keys, cursor, held } = scene;
+  const { cell, left, top, width, height, font } = frame;
+  const live = cursor ?? held;
+  const row = live ? queries.indexOf(live.query) : -1;
+  const col = live?.key == null ? -1 : keys.indexOf(live.key);
+
+  if (cell >= 9) {
+    context.fillStyle = scene.ramp.css[0];
+    for (let i = 1; i < frame.cols; i++) context.fillRect(left + i * cell - 0.5, top, 1, height);
+    for (let i = 1; i < frame.rows; i++) context.fillRect(left, top + i * cell - 0.5, width, 1);
+  }
+  paintFrames(context, scene, frame, colors, row, col);
+  if (cell >= ROOM_FOR_NUMBER * colors.unit) paintNumbers(context, scene, frame, colors, row);
+
+  context.textBaseline = "middle";
+  const every = Math.max(1, Math.ceil((font * 0.92) / cell));
+  const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ turn, /** @type {boolean} */ lit, /** @type {boolean} */ dim) => {
+    context.save();
+    context.translate(x, y);
+    context.rotate(turn);
+    context.font = `${lit ? "600 " : ""}${font}px ${colors.mono}`;
+    if (lit && every > 1) {
+      const wide = context.measureText(text).width;
+      context.fillStyle = colors.ground;
+      context.fillRect(turn ? -2 : -wide - 2, -font * 0.7, wide + 4, font * 1.4);
+    }
+    context.globalAlpha = dim && !lit ? 0.62 : 1;
+    context.fillStyle = lit ? colors.ink : colors.ink2;
+    context.textAlign = turn ? "left" : "right";
+    context.fillText(text, 0, 0);
+    context.restore();
+  };
+  const turn = frame.slanted ? -Math.PI / 4 : -Math.PI / 2;
+  const passes = every > 1 ? [false, true] : [true];
+  for (const lits of passes) {
+    queries.forEach((token, i) => {
+      const lit = i === row;
+      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
+      write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
+    });
+    keys.forEach((token, i) => {
+      const lit = i === col;
+      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
+      write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
+    });
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row @param {number} col */
+function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top, width, height }, colors, row, col) {
+  const box = (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ w, /** @type {number} */ h, /** @type {number} */ line, /** @type {string} */ color) => {
+    context.strokeStyle = color;
+    context.lineWidth = line;
+    context.strokeRect(x, y, w, h);
+  };
+  const heldRow = held ? queries.indexOf(held.query) : -1;
+  const heldCol = held?.key == null ? -1 : keys.indexOf(held.key);
+  if (heldRow >= 0) {
+    box(left - 1, top + heldRow * cell - 0.5, width + 2, cell + 1, 2, colors.accent);
+    if (heldCol >= 0) box(left + heldCol * cell - 0.5, top + heldRow * cell - 0.5, cell + 1, cell + 1, 3, colors.accent);
+  }
+  if (cursor) {
+    context.globalAlpha = 0.55;
+    if (row >= 0) box(left - 0.5, top + row * cell - 0.5, width + 1, cell + 1, 1, colors.ink2);
+    if (col >= 0) box(left + col * cell - 0.5, top - 0.5, cell + 1, height + 1, 1, colors.ink2);
+    context.globalAlpha = 1;
+    if (row >= 0 && col >= 0) box(left + col * cell - 0.5, top + row * cell - 0.5, cell + 1, cell + 1, 2, colors.ink);
+  }
+}
+
+/** The numbers of the row in question. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row */
+function paintNumbers(context, { heads, ramp, state }, { cell, left, top, cols }, colors, row) {
+  if (row < 0 || !heads[0]) return;
+  const { values } = heads[0].shown;
+  context.font = `${Math.min(12 * colors.unit, cell * 0.34)}px ${colors.mono}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (let i = 0; i < cols; i++) {
+    const weight = values[row * cols + i];
+    if (weight < Math.max(0.005, state.threshold)) continue;
+    context.fillStyle = ramp.ink[place(weight, state.scale)];
+    context.fillText(weight.toFixed(2).replace(/^0/, ""), left + (i + 0.5) * cell, top + (row + 0.5) * cell + 1);
+  }
+}
+
+/** @typedef {{point: (query: number | null, key?: number | null) => void, lock: (query: number, key: number | null) => void, release: () => void, say: (sentence: string) => void}} Actions */
+
+/** @param {HTMLElement} host @param {Actions} actions */
+export function mountHeatmap(host, actions) {
+  const cells = /** @type {HTMLCanvasElement} */ (h("canvas.cells", { "aria-hidden": "true" }));
+  const axes = /** @type {HTMLCanvasElement} */ (
+    h("canvas.axes", { tabindex: 0, role: "application", "aria-roledescription": "heat map of attention weights", "aria-label": "Heat map" })
+  );
+  host.append(cells, axes);
+  /** @type {Scene | null} */
+  let scene = null;
+  /** @type {Frame | null} */
+  let frame = null;
+  let painted = "";
+  /** @type {Matrix | null} */
+  let paintedMatrix = null;
+  /** @type {Map<string, number>} */
+  const widths = new Map();
+
+  /** @param {Scene} now */
+  function draw(now) {
+    const head = now.heads[0];
+    const colors = look();
+    const [width, height] = [host.clientWidth, host.clientHeight];
+    const context = fit(axes, width, height);
+    const longest = (/** @type {number} */ font, /** @type {"query" | "key"} */ axis) => {
+      const name = `${now.trace.id} ${now.state.stack} ${now.state.block} ${now.state.special} ${font} ${axis}`;
+      const kept = widths.get(name);
+      if (kept !== undefined) return kept;
+      context.font = `600 ${font}px ${colors.mono}`;
+      const [tokens, shown] = axis === "query" ? [now.attention.queries, now.queries] : [now.attention.keys, now.keys];
+      const result = Math.max(...shown.map((i) => context.measureText(clip(label(tokens[i]), LETTERS)).width));
+      widths.set(name, result);
+      return result;
+    };
+    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit });
+    Object.assign(cells.style, { left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
+    if (head) {
+      const name = [now.trace.id, now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
+      if (name !== painted || head.shown !== paintedMatrix) {
+        cells.width = head.shown.cols;
+        cells.height = head.shown.rows;
+        cells.getContext("2d")?.putImageData(paintCells(head.shown, now.ramp, now.state.scale, now.state.threshold), 0, 0);
+        painted = name;
+        paintedMatrix = head.shown;
+      }
+    }
+    paintTitles(context, frame, colors);
+    paintAxes(context, now, frame, colors);
+  }
+
+  /** @param {PointerEvent | MouseEvent} event */
+  function under(event) {
+    if (!scene || !frame) return null;
+    const box = axes.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const col = Math.floor((x - frame.left) / frame.cell);
+    const row = Math.floor((y - frame.top) / frame.cell);
+    const inRows = row >= 0 && row < frame.rows;
+    const inCols = col >= 0 && col < frame.cols;
+    if (inRows && inCols) return { query: scene.queries[row], key: scene.keys[col] };
+    if (inRows && x < frame.left && x > frame.left - 130) return { query: scene.queries[row], key: null };
+    return null;
+  }
+
+  axes.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
+    const cell = under(event);
+    axes.classList.toggle("pointing", cell !== null);
+    actions.point(cell?.query ?? null, cell?.key);
+  });
+  axes.addEventListener("pointerleave", () => actions.point(null));
+  axes.addEventListener("click", (event) => {
+    const cell = under(event);
+    if (cell) actions.lock(cell.query, cell.key);
+    else actions.release();
+  });
+  axes.addEventListener("keydown", (event) => {
+    if (!scene || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { queries, keys, chosen, cursor } = scene;
+    const here = cursor ?? chosen;
+    let row = Math.max(0, queries.indexOf(here?.query ?? queries[0]));
+    let col = Math.max(0, keys.indexOf(here?.key ?? keys[0]));
+    const step = /** @type {Record<string, () => void>} */ ({
+      ArrowUp: () => row--,
+      ArrowDown: () => row++,
+      ArrowLeft: () => col--,
+      ArrowRight: () => col++,
+      Home: () => (col = 0),
+      End: () => (col = keys.length - 1),
+      PageUp: () => (row = 0),
+      PageDown: () => (row = queries.length - 1),
+    })[event.key];
+    if (step) {
+      step();
+      row = Math.min(queries.length - 1, Math.max(0, row));
+      col = Math.min(keys.length - 1, Math.max(0, col));
+      actions.point(queries[row], keys[col]);
+      actions.say(spoken(scene, row, col));
+    } else if (event.key === "Enter" || event.key === " ") actions.lock(queries[row], event.shiftKey ? null : keys[col]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      measured("heatmap", () => draw(next));
+      axes.setAttribute("aria-label", described(next));
+    },
+    /** The picture as one canvas. */
+    image() {
+      const whole = document.createElement("canvas");
+      whole.width = axes.width;
+      whole.height = axes.height;
+      const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
+      const ratio = axes.width / axes.clientWidth;
+      context.fillStyle = look().ground;
+      context.fillRect(0, 0, whole.width, whole.height);
+      context.imageSmoothingEnabled = false;
+      if (frame) context.drawImage(cells, frame.left * ratio, frame.top * ratio, frame.width * ratio, frame.height * ratio);
+      context.drawImage(axes, 0, 0);
+      return whole;
+    },
+  };
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors */
+function paintTitles(context, frame, colors) {
+  context.font = `${12 * colors.unit}px ${colors.sans}`;
+  context.fillStyle = colors.ink2;
+  context.textBaseline = "top";
+  context.textAlign = "left";
+  context.fillText("looked at (keys) →", frame.left, 2);
+  context.textBaseline = "alphabetic";
+  context.save();
+  context.translate(Math.max(12 * colors.unit, frame.left - (LONGEST_LABEL + 16) * colors.unit), frame.top);
+  context.rotate(-Math.PI / 2);
+  context.textAlign = "right";
+  context.fillText("← looking (queries)", 0, 0);
+  context.restore();
+}
+
+/** @param {Scene} scene @param {number} row @param {number} col */
+function spoken({ heads, attention, queries, keys }, row, col) {
+  const weight = heads[0]?.shown.values[row * keys.length + col];
+  const names = `${label(attention.queries[queries[row]])} to ${label(attention.keys[keys[col]])}`;
+  return weight === undefined ? names : `${names}, ${number(weight)}`;
+}
+
+/** @param {Scene} scene */
+function described({ heads, attention, chosen, queries, keys }) {
+  const size = `${queries.length} tokens by ${keys.length}`;
+  if (!heads[0] || !chosen || chosen.key === null) return `Heat map, ${size}`;
+  const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
+  return `Heat map of ${heads[0].name}, ${size}. ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])} with ${number(weight)}. Arrow keys walk through the cells, Enter holds one.`;
+}

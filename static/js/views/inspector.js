@@ -1,0 +1,148 @@
+// @ts-check
+/** How one weight came about: the network's own numbers, from the two vectors to what was written. */
+import { h, s } from "../dom.js";
+import { exact, headName, number, percent } from "../format.js";
+import { rowOf, strongest } from "../matrix.js";
+import { label } from "../trace.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+
+/** A number with its every digit on hover. @param {number} x */
+const value = (x) => h("span.number", { title: exact(x) }, number(x));
+
+/** A vector as a row of small signed bars. @param {number[]} vector @param {number[]} marked dimensions to point out @param {string} name */
+export function stripe(vector, marked, name) {
+  const [width, height] = [vector.length * 4, 22];
+  const top = Math.max(1e-9, ...vector.map(Math.abs));
+  const middle = height / 2;
+  const bars = (/** @type {(x: number) => boolean} */ which) =>
+    vector
+      .map((x, i) => (which(x) ? `M${i * 4 + 0.5} ${middle}h3V${(middle - (x / top) * (middle - 1)).toFixed(2)}h-3z` : ""))
+      .join("");
+  return s(
+    "svg",
+    { class: "stripe", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}, ${vector.length} numbers, largest ${number(top)}` },
+    s("title", {}, `${name}: ${vector.length} numbers, largest ${number(top)}`),
+    ...marked.map((i) => s("rect", { class: "mark", x: i * 4, y: 0, width: 4, height })),
+    s("path", { class: "axis", d: `M0 ${middle}H${width}` }),
+    s("path", { class: "positive", d: bars((x) => x > 0) }),
+    s("path", { class: "negative", d: bars((x) => x < 0) }),
+  );
+}
+
+/** @param {string} title @param {...import("../dom.js").Child} children */
+const step = (title, ...children) => h("div.step", {}, h("h3", {}, title), ...children);
+
+/** @param {any} a @param {import("../trace.js").Block} block */
+function arithmetic(a, block) {
+  const sizes = a.products.map(Math.abs);
+  const top = strongest(sizes, 3);
+  const carried = top.reduce((sum, i) => sum + a.products[i], 0);
+  const root = Math.abs(a.scale - 1) < 1e-12 ? null : h("span", {}, "√", h("span.root", {}, String(block.head_dim)));
+  const steps = [
+    step(
+      "1  How well do they match?",
+      h("dl.vectors", {},
+        h("dt", {}, h("i", {}, "q")), h("dd", {}, stripe(a.q, top, `q of ${a.query_token}`)),
+        h("dt", {}, h("i", {}, "k")), h("dd", {}, stripe(a.k, top, `k of ${a.key_token}`)),
+        h("dt", {}, h("i", {}, "q∘k")), h("dd", {}, stripe(a.products, top, "their products")),
+      ),
+      h("p.formula", {}, h("i", {}, "q·k"), " = ", value(a.raw)),
+      h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`),
+    ),
+    step(
+      "2  Scale",
+      root
+        ? h("p.formula", {}, value(a.raw), " ÷ ", root, " = ", value(a.scaled))
+        : h("p.formula", {}, value(a.raw), " stays as it is = ", value(a.scaled)),
+      a.bias ? h("p.formula", {}, value(a.scaled), " + bias ", value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
+      a.masked ? h("p.aside", {}, "The mask hides this key: its score is −∞.") : null,
+    ),
+    step(
+      "3  Share out (softmax)",
+      h(
+        "p.formula",
+        {},
+        h("span.fraction", {},
+          h("span", {}, "e", h("sup", {}, `${number(a.score ?? -Infinity)} − ${number(a.row_max)}`)),
+          h("span", {}, "Σ over the row"),
+        ),
+        " = ",
+        h("span.fraction", {}, value(a.numerator), value(a.denominator)),
+        " = ",
+        h("b", {}, value(a.weight)),
+      ),
+    ),
+  ];
+  const share = a.head_written_norm > 0 ? a.written_norm / a.head_written_norm : 0;
+  const taken = step(
+    "4  What it took",
+    h("dl.vectors", {}, h("dt", {}, h("i", {}, "α·v")), h("dd", {}, stripe(a.weighted_v, [], `α times v of ${a.key_token}`)), h("dt", {}, h("i", {}, "z")), h("dd", {}, stripe(a.z, [], "z, the sum over all keys"))),
+    h("p.aside", {}, "Writes ", value(a.written_norm), " into the residual stream; the whole head writes ", value(a.head_written_norm), share > 1.005 ? ", since values partly cancel." : "."),
+  );
+  return { steps, taken };
+}
+
+/** @param {Scene} scene @param {import("./heatmap.js").Actions} actions */
+function ranking(scene, { lock, point }) {
+  const { heads, chosen, held, attention, keys } = scene;
+  if (!heads[0] || !chosen) return null;
+  const row = rowOf(heads[0].whole, chosen.query);
+  const items = strongest(row, 5).map((key) =>
+    h(
+      `button.key${key === chosen.key ? ".chosen" : ""}`,
+      {
+        type: "button",
+        "data-name": `key ${key}`,
+        onclick: () => lock(chosen.query, key),
+        onpointerenter: () => held && keys.includes(key) && point(chosen.query, key),
+        onpointerleave: () => held && point(null),
+      },
+      h("span.token", {}, label(attention.keys[key])),
+      h("span.bar", {}, h("i", { style: { width: `${100 * row[key]}%` } })),
+      h("span.value", { title: exact(row[key]) }, number(row[key])),
+    ),
+  );
+  return h("div.step", {}, h("h3", {}, "Strongest keys of ", h("span.token", {}, label(attention.queries[chosen.query]))), h("div.ranking", {}, ...items));
+}
+
+/** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */
+export function mountInspector(host, actions) {
+  let drawn = "";
+  /** @type {ReturnType<typeof arithmetic> | null} the last one stays, dimmed, until the next is here: nothing jumps */
+  let parts = null;
+
+  return {
+    /** @param {Scene} scene */
+    update(scene) {
+      const { heads, chosen, attention, state, arithmetic: a } = scene;
+      const head = heads[0];
+      if (!head || !chosen || chosen.key === null) return;
+      const matches = a && a.layer === state.layer && a.head === state.head && a.query === chosen.query && a.key === chosen.key;
+      const name = [scene.trace.id, head.ref.layer, head.ref.head, state.stack, state.block, chosen.query, chosen.key, matches].join();
+      if (name === drawn) return;
+      drawn = name;
+      const weight = head.whole.values[chosen.query * head.whole.cols + chosen.key];
+      const [query, key] = [attention.queries[chosen.query], attention.keys[chosen.key]];
+      const single = typeof state.head === "number";
+      if (matches) parts = arithmetic(a, attention.block);
+      else if (!single) parts = null;
+      const focused = host.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.name : null;
+      host.replaceChildren(
+        h(
+          "div.verdict",
+          {},
+          h("p.pair", { "aria-label": `${label(query)} attends to ${label(key)}` }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
+          h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
+          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to in ${headName(state)}.`),
+        ),
+        ...(parts?.steps ?? []),
+        ranking(scene, actions) ?? "",
+        parts?.taken ?? "",
+        single ? "" : h("p.aside", {}, "Several heads taken together have no single q and k. Focus one head to see its arithmetic."),
+      );
+      if (focused) /** @type {HTMLElement | null} */ (host.querySelector(`[data-name="${CSS.escape(focused)}"]`))?.focus();
+      host.classList.toggle("waiting", single && !matches);
+    },
+  };
+}

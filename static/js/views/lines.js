@@ -1,0 +1,152 @@
+// @ts-check
+/** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
+import { fit, look, measured } from "../canvas.js";
+import { h } from "../dom.js";
+import { label } from "../trace.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {{pitch: number, top: number, left: number, right: number, height: number, font: number}} Frame */
+
+/** Weaker than this a line cannot be seen. */
+const INVISIBLE = 0.012;
+/** All lines of several rows at once: only the stronger ones, or nothing can be told apart. */
+const CROWDED = 0.04;
+
+/** @param {{width: number, height: number, tokens: number, unit: number}} given @returns {Frame} */
+export function frameOf({ width, height, tokens, unit }) {
+  const header = 24 * unit;
+  const pitch = Math.max(15 * unit, Math.min(34 * unit, (height - header - 4) / tokens));
+  const middle = width / 2;
+  const span = Math.min(width - 250 * unit, 460 * unit);
+  return {
+    pitch,
+    top: header,
+    left: middle - Math.max(span, 80) / 2,
+    right: middle + Math.max(span, 80) / 2,
+    height: header + pitch * tokens + 4,
+    font: Math.min(15 * unit, Math.max(10 * unit, pitch * 0.62)),
+  };
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
+ */
+export function paintLines(context, scene, frame, colors) {
+  const { attention, queries, keys, heads, cursor, held, state } = scene;
+  const only = cursor ?? held;
+  const { pitch, top, left, right, font } = frame;
+  const y = (/** @type {number} */ i) => top + (i + 0.5) * pitch;
+  const middle = (left + right) / 2;
+  const faintest = Math.max(INVISIBLE, state.threshold);
+
+  for (const { shown, color } of [...heads].reverse()) {
+    context.strokeStyle = color;
+    for (let i = 0; i < shown.rows; i++) {
+      const lit = !only || only.query === queries[i];
+      const bare = only && !lit;
+      for (let j = 0; j < shown.cols; j++) {
+        const weight = shown.values[i * shown.cols + j];
+        if (weight < (only && lit ? faintest : Math.max(faintest, CROWDED))) continue;
+        const chosen = lit && only?.key != null && only.key === keys[j];
+        context.globalAlpha = bare ? 0.07 * weight : Math.min(1, 0.08 + 0.92 * weight) * (heads.length > 1 ? 0.85 : 1);
+        context.lineWidth = (0.75 + 5 * weight) * colors.unit * (chosen ? 1.25 : 1);
+        context.beginPath();
+        context.moveTo(left, y(i));
+        context.bezierCurveTo(middle, y(i), middle, y(j), right, y(j));
+        context.stroke();
+      }
+    }
+  }
+  context.globalAlpha = 1;
+
+  const row = only ? queries.indexOf(only.query) : -1;
+  const received = (/** @type {number} */ j) => (row < 0 ? 0 : Math.max(0, ...heads.map(({ shown }) => shown.values[row * shown.cols + j])));
+  const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ at, /** @type {CanvasTextAlign} */ align, /** @type {number} */ lit, /** @type {boolean} */ dim) => {
+    context.font = `${lit > 0.15 ? "600 " : ""}${font}px ${colors.mono}`;
+    context.textAlign = align;
+    context.globalAlpha = row < 0 ? (dim ? 0.62 : 1) : Math.max(dim ? 0.62 : 0.75, Math.min(1, 0.6 + lit));
+    context.fillStyle = lit > 0.15 || row < 0 ? colors.ink : colors.ink2;
+    context.fillText(text, x, at);
+    context.globalAlpha = 1;
+  };
+  context.textBaseline = "middle";
+  queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === row ? 1 : 0, attention.queries[token].special));
+  keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", received(j), attention.keys[token].special));
+  if (row >= 0) {
+    context.fillStyle = colors.accent;
+    context.fillRect(left - 7, y(row) - pitch * 0.36, 3, pitch * 0.72);
+  }
+  context.font = `${12 * colors.unit}px ${colors.sans}`;
+  context.fillStyle = colors.ink2;
+  context.textAlign = "right";
+  context.fillText("looking (queries)", left - 12, 10 * colors.unit);
+  context.textAlign = "left";
+  context.fillText("looked at (keys)", right + 12, 10 * colors.unit);
+}
+
+/** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */
+export function mountLines(host, { point, lock, release, say }) {
+  const canvas = /** @type {HTMLCanvasElement} */ (
+    h("canvas.lines", { tabindex: 0, role: "application", "aria-roledescription": "lines from tokens to tokens", "aria-label": "Lines" })
+  );
+  const scroller = h("div.scroller", {}, canvas);
+  host.append(scroller);
+  /** @type {Scene | null} */
+  let scene = null;
+  /** @type {Frame | null} */
+  let frame = null;
+
+  /** @param {MouseEvent} event */
+  function under(event) {
+    if (!scene || !frame) return null;
+    const box = canvas.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const i = Math.floor((y - frame.top) / frame.pitch);
+    if (x <= frame.left + 20 && i >= 0 && i < scene.queries.length) return { query: scene.queries[i], key: null };
+    if (x >= frame.right - 20 && i >= 0 && i < scene.keys.length && scene.held) return { query: scene.held.query, key: scene.keys[i] };
+    return null;
+  }
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
+    const place = under(event);
+    canvas.classList.toggle("pointing", place !== null);
+    point(place?.query ?? null, place?.key);
+  });
+  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("click", (event) => {
+    const place = under(event);
+    if (place) lock(place.query, place.key);
+    else release();
+  });
+  canvas.addEventListener("keydown", (event) => {
+    if (!scene || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { queries, cursor, held, attention } = scene;
+    const here = (cursor ?? held)?.query;
+    const at = here === undefined ? -1 : queries.indexOf(here);
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      const next = Math.min(queries.length - 1, Math.max(0, at + (event.key === "ArrowDown" ? 1 : -1)));
+      point(queries[next], null);
+      say(label(attention.queries[queries[next]]));
+    } else if ((event.key === "Enter" || event.key === " ") && here !== undefined) lock(here, null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      measured("lines", () => {
+        const colors = look();
+        const tokens = Math.max(next.queries.length, next.keys.length);
+        frame = frameOf({ width: host.clientWidth, height: host.clientHeight, tokens, unit: colors.unit });
+        const overflows = frame.height > host.clientHeight + 1;
+        paintLines(fit(canvas, host.clientWidth - (overflows ? 14 : 0), frame.height), next, frame, colors);
+      });
+      const names = next.heads.map((head) => head.name).join(", ");
+      canvas.setAttribute("aria-label", `Lines from ${next.queries.length} looking tokens to ${next.keys.length} tokens looked at, of ${names}. Up and down walk through the tokens, Enter holds one.`);
+    },
+    image: () => canvas,
+  };
+}

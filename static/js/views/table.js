@@ -1,0 +1,54 @@
+// @ts-check
+/** The focused map as a table: the same numbers for a screen reader, or to be copied into a sheet. */
+import { h } from "../dom.js";
+import { exact, number } from "../format.js";
+import { rowOf, strongest } from "../matrix.js";
+import { label } from "../trace.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+
+/** Above this many keys a row lists its strongest instead of all. */
+const WHOLE = 64;
+const LISTED = 8;
+
+/** @param {HTMLElement} host */
+export function mountTable(host) {
+  const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": "Attention weights as a table" });
+  host.append(box);
+  let drawn = "";
+  /** @type {Float32Array | null} */
+  let values = null;
+
+  return {
+    /** @param {Scene} scene */
+    update(scene) {
+      const head = scene.heads[0];
+      if (!head) return;
+      const { state, attention, queries, keys, chosen } = scene;
+      const name = [scene.trace.id, state.special, state.threshold, chosen?.query, chosen?.key].join();
+      if (name === drawn && values === head.shown.values) return;
+      drawn = name;
+      values = head.shown.values;
+      const few = keys.length <= WHOLE;
+      const headings = few ? keys.map((key) => h("th", { scope: "col" }, label(attention.keys[key]))) : [h("th", { scope: "col" }, `${LISTED} strongest`)];
+      const rows = queries.map((query, i) => {
+        const weights = rowOf(head.shown, i);
+        const cells = few
+          ? keys.map((key, j) =>
+              h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : weights[j].toFixed(3)),
+            )
+          : [h("td.list", {}, strongest(weights, LISTED).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
+        return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h("th", { scope: "row" }, label(attention.queries[query])), ...cells);
+      });
+      box.replaceChildren(
+        h(
+          "table",
+          {},
+          h("caption", {}, `${head.name}: weight of each key (column) for each query (row)`),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "query"), ...headings)),
+          h("tbody", {}, ...rows),
+        ),
+      );
+    },
+  };
+}
