@@ -48,11 +48,13 @@ def document(app: FastAPI) -> Any:
     return schemathesis.openapi.from_dict(app.openapi())
 
 
-@pytest.mark.parametrize(("method", "path", "mode"), CALLS)
-def test_anything(client: TestClient, document: Any, id: str, method: str, path: str, mode: GenerationMode) -> None:
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]} {call[1]} {call[2].name.lower()}")
+def test_anything(client: TestClient, document: Any, id: str, call: tuple[str, str, GenerationMode]) -> None:
+    method, path, mode = call
+
     @settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=document[path][method].as_strategy(generation_mode=mode), accept=ACCEPT, exists=st.booleans())
-    def check(case: schemathesis.Case, accept: str, exists: bool) -> None:
+    def check(case: schemathesis.Case[Any], accept: str, exists: bool) -> None:
         if exists and "id" in case.path_parameters:  # what is made up is never the name of something
             case.path_parameters["id"] = id if "traces" in path else "minilm"
             if "address" in case.path_parameters:
