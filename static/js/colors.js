@@ -6,10 +6,11 @@
 
 /** @typedef {{pixels: Uint32Array, css: string[], ink: string[]}} Ramp pixels: little-endian RGBA; ink: readable text on each colour */
 
-/** OKLCH to sRGB, 0 to 255. @param {number} L @param {number} C @param {number} h degrees @returns {number[]} */
-function oklch(L, C, h) {
-  const a = C * Math.cos((h * Math.PI) / 180);
-  const b = C * Math.sin((h * Math.PI) / 180);
+/** OKLCH to sRGB. @param {number} L @param {number} C @param {number} h degrees @returns {number[]} */
+const oklch = (L, C, h) => oklab(L, C * Math.cos((h * Math.PI) / 180), C * Math.sin((h * Math.PI) / 180));
+
+/** OKLab to sRGB, 0 to 255. @param {number} L @param {number} a @param {number} b @returns {number[]} */
+function oklab(L, a, b) {
   const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
@@ -39,9 +40,18 @@ function between(hexes) {
 /** @param {number} from @param {number} to @param {number} t */
 const mix = (from, to, t) => from + (to - from) * t;
 
+/** From a blue night through amber to near-white. @param {number} t @returns {number[]} */
+function dawn(t) {
+  const rise = Math.min(1, t / 0.14);
+  const day = rise * rise * (3 - 2 * rise);
+  const chroma = 0.15 * Math.sin(Math.PI * t ** 0.72);
+  const hue = (mix(54, 94, t ** 0.85) * Math.PI) / 180;
+  return oklab(mix(0.15, 0.985, t ** 0.94), chroma * Math.cos(hue) * day, mix(-0.016, chroma * Math.sin(hue), day));
+}
+
 /** @type {Record<string, (t: number) => number[]>} */
 const RAMPS = {
-  "light dark": (t) => oklch(mix(0.145, 0.985, t ** 0.9), 0.014 + 0.155 * Math.sin(Math.PI * Math.min(1, t ** 0.8)) ** 0.9, t < 0.02 ? 265 : mix(42, 95, t ** 0.9)),
+  "light dark": (t) => dawn(t),
   "light light": (t) => oklch(mix(1, 0.3, t ** 0.8), 0.2 * Math.sin((Math.PI / 2) * Math.min(1, 1.25 * t)) * mix(1, 0.85, t), mix(292, 274, t)),
   viridis: between(["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"]),
   cividis: between(["#00204d", "#00336f", "#39486b", "#575c6d", "#707173", "#8a8779", "#a69d75", "#c4b56c", "#e4cf5b", "#ffea46"]),

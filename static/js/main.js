@@ -30,21 +30,16 @@ const bootstrap = JSON.parse(byId("bootstrap").textContent);
 /** What the page shows when the address says nothing: the default model's first example. @returns {State} */
 function home() {
   const state = blank();
-  const { trace } = bootstrap;
-  const theme = document.documentElement.dataset.theme;
-  return {
-    ...state,
-    model: trace.model,
-    text: trace.text,
-    pair: trace.pair ?? null,
-    theme: theme === "light" || theme === "dark" ? theme : "system",
-    ...startingPoint(trace),
-  };
+  const { trace, model } = bootstrap;
+  const kept = document.documentElement.dataset.theme;
+  const theme = kept === "light" || kept === "dark" ? kept : "system";
+  if (!trace) return { ...state, model: model.id, theme };
+  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, theme, ...startingPoint(trace) };
 }
 
 const store = new Store(home());
 const session = new Session(new Api(), refresh);
-session.adopt(bootstrap.trace);
+if (bootstrap.trace) session.adopt(bootstrap.trace);
 
 /** @type {import("./scene.js").Place | null} what is under the pointer; no part of the address */
 let cursor = null;
@@ -208,6 +203,8 @@ mountShare({
 // ---------------------------------------------------------------- controls that are the state
 
 const controls = /** @type {(HTMLElement & {value: string})[]} */ ([...document.querySelectorAll("[data-state]")]);
+/** Parts that only some views need. */
+const only = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-only]")]);
 for (const control of controls) {
   const name = /** @type {keyof State} */ (control.dataset.state);
   control.addEventListener(control.matches("[type=range]") ? "input" : "change", () => {
@@ -233,8 +230,8 @@ tabs.forEach((tab, i) => {
 function updateControls(state) {
   for (const control of controls) {
     control.value = String(state[/** @type {keyof State} */ (control.dataset.state)]);
-    if (control.dataset.only) control.hidden = !control.dataset.only.split(" ").includes(state.view);
   }
+  for (const part of only) part.hidden = !part.dataset.only?.split(" ").includes(state.view);
   byId("threshold-value").textContent = state.threshold ? state.threshold.toFixed(2) : "0";
   for (const tab of tabs) {
     const chosen = tab.dataset.view === state.view;
@@ -336,7 +333,7 @@ function render() {
   header.update(state);
   header.complain(session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
-  if (!session.shows(state) && !session.problem) session.read(state);
+  if (state.text && !session.shows(state) && !session.problem) session.read(state);
   if (!session.trace) return;
   const patch = session.shows(state) ? mend(state, session.trace) : {};
   if (Object.keys(patch).length) return store.set(patch, { silent: true });

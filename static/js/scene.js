@@ -77,20 +77,23 @@ export function sceneOf(state, session, cursor) {
     arithmetic: session.arithmetic,
     held,
     cursor,
-    chosen: choose(held ?? cursor, heads[0], queries, keys),
+    chosen: choose(held ?? cursor, heads[0], queries, keys, attention),
   };
 }
 
 /**
- * The cell to explain: the one asked for, the strongest of the row asked for, else the head's strongest.
+ * The cell to explain: the one asked for, the strongest of the row asked for, else the strongest between two words.
  * @param {Place | null} asked @param {Head | undefined} head @param {number[]} queries @param {number[]} keys
+ * @param {import("./trace.js").Attention} attention
  * @returns {Place | null}
  */
-function choose(asked, head, queries, keys) {
+function choose(asked, head, queries, keys, attention) {
   if (!head) return asked;
   if (!asked) {
-    const { row, col } = peak(head.shown);
-    return { query: queries[row], key: keys[col] };
+    const rows = visible(attention.queries, "hide");
+    const cols = visible(attention.keys, "hide");
+    const { row, col } = peak(pick(head.whole, rows, cols));
+    return { query: rows[row], key: cols[col] };
   }
   if (asked.key !== null) return asked;
   const row = queries.indexOf(asked.query);

@@ -11,9 +11,16 @@ import { seenFrom } from "./text.js";
 /** @type {Promise<any> | null} */
 let library = null;
 
+/**
+ * Plotly adds style elements, which this page's policy forbids, unless elements with these ids are there already.
+ * The first takes its few rules; the second belongs to maps, which the page does not draw.
+ */
+const STYLES = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
+
 /** @param {string} url @returns {Promise<any>} */
 function load(url) {
   library ??= new Promise((resolve, reject) => {
+    for (const id of STYLES) document.head.append(h("meta", { id, class: "no-inline-styles" }));
     const script = h("script", { src: url });
     script.addEventListener("load", () => resolve(/** @type {any} */ (window).Plotly));
     script.addEventListener("error", () => {
@@ -58,7 +65,7 @@ export function chart(scene, colors) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font,
-    margin: { l: 56 * colors.unit, r: 8, t: 16, b: 84 * colors.unit },
+    margin: { l: 64 * colors.unit, r: 8, t: 16, b: 84 * colors.unit },
     showlegend: false,
     hoverlabel: { font: { family: colors.mono, size } },
     xaxis: {
@@ -69,7 +76,7 @@ export function chart(scene, colors) {
       fixedrange: true,
     },
     yaxis: {
-      title: { text: "weight α", font },
+      title: { text: "weight α", font, standoff: 12 },
       type: log ? "log" : "linear",
       range: log ? [-3, 0.05] : undefined,
       rangemode: "tozero",

@@ -84,31 +84,25 @@ export function paintAxes(context, scene, frame, colors) {
     context.translate(x, y);
     context.rotate(turn);
     context.font = `${lit ? "600 " : ""}${font}px ${colors.mono}`;
-    if (lit && every > 1) {
-      const wide = context.measureText(text).width;
-      context.fillStyle = colors.ground;
-      context.fillRect(turn ? -2 : -wide - 2, -font * 0.7, wide + 4, font * 1.4);
-    }
-    context.globalAlpha = dim && !lit ? 0.62 : 1;
+    context.globalAlpha = dim && !lit ? 0.75 : 1;
     context.fillStyle = lit ? colors.ink : colors.ink2;
     context.textAlign = turn ? "left" : "right";
     context.fillText(text, 0, 0);
     context.restore();
   };
   const turn = frame.slanted ? -Math.PI / 4 : -Math.PI / 2;
-  const passes = every > 1 ? [false, true] : [true];
-  for (const lits of passes) {
-    queries.forEach((token, i) => {
-      const lit = i === row;
-      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
-      write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
-    });
-    keys.forEach((token, i) => {
-      const lit = i === col;
-      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
-      write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
-    });
-  }
+  const hidden = (/** @type {number} */ i, /** @type {number} */ lit) =>
+    every > 1 && i !== lit && (i % every !== 0 || (lit >= 0 && Math.abs(i - lit) * cell < font * 1.1));
+  queries.forEach((token, i) => {
+    const lit = i === row;
+    if (hidden(i, row)) return;
+    write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
+  });
+  keys.forEach((token, i) => {
+    const lit = i === col;
+    if (hidden(i, col)) return;
+    write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
+  });
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row @param {number} col */

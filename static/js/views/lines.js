@@ -64,7 +64,7 @@ export function paintLines(context, scene, frame, colors) {
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ at, /** @type {CanvasTextAlign} */ align, /** @type {number} */ lit, /** @type {boolean} */ dim) => {
     context.font = `${lit > 0.15 ? "600 " : ""}${font}px ${colors.mono}`;
     context.textAlign = align;
-    context.globalAlpha = row < 0 ? (dim ? 0.62 : 1) : Math.max(dim ? 0.62 : 0.75, Math.min(1, 0.6 + lit));
+    context.globalAlpha = row < 0 ? (dim ? 0.75 : 1) : Math.max(0.75, Math.min(1, 0.6 + lit));
     context.fillStyle = lit > 0.15 || row < 0 ? colors.ink : colors.ink2;
     context.fillText(text, x, at);
     context.globalAlpha = 1;
