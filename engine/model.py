@@ -32,6 +32,11 @@ class Inputs:
     text: str | None = None
     pair: str | None = None
 
+    @cached_property
+    def content(self) -> dict[str, list[list[object]]]:
+        """The tokens as plain data, for hashing."""
+        return {stack: [list(vars(token).values()) for token in tokens] for stack, tokens in self.tokens.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -172,7 +177,7 @@ def digest(
         "model": model.id,
         "revision": model.revision,
         "dtype": str(parameter.dtype),
-        "tokens": {stack: [asdict(token) for token in tokens] for stack, tokens in inputs.tokens.items()},
+        "tokens": inputs.content,
         "patches": [patch.to_json() for patch in patches],
         "seed": seed,
         "capture": asdict(capture or Capture()),

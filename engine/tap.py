@@ -77,7 +77,9 @@ class Capture:
     def keeps(self, site: Site) -> bool:
         """Whether this site is to be kept."""
         patterns = self.derived if site.derived else self.sites
-        return site.observable and any(fnmatchcase(site.address, pattern) for pattern in patterns)
+        if not site.observable:
+            return False
+        return "*" in patterns or any(fnmatchcase(site.address, pattern) for pattern in patterns)
 
 
 class Recorder:
