@@ -98,7 +98,7 @@ export function byteColors({ pixels }, scale) {
 
 const SERIES = {
   dark: ["#ffb648", "#5cc8ff", "#3ddc97", "#ff8fb1", "#c3a6ff", "#e6e36a", "#ff7a59", "#9fe8e0"],
-  light: ["#4338ca", "#c2570c", "#00795c", "#b3246b", "#0369a1", "#7a6200", "#8f2d14", "#5b616e"],
+  light: ["#4338ca", "#b04a06", "#00795c", "#b3246b", "#0369a1", "#7a6200", "#8f2d14", "#5b616e"],
 };
 
 /** Colours of several heads, told apart by colour-blind people too; the first is the focused one. @param {"light" | "dark"} theme */

@@ -327,6 +327,10 @@ function updateBlocks({ trace, attention }) {
   );
 }
 
+let spoken = "";
+/** The state that is on screen: the store's, but for a moment before a new trace arrives. */
+let drawn = store.state;
+
 function render() {
   const { state } = store;
   updateControls(state);
@@ -335,11 +339,15 @@ function render() {
   byId("progress").hidden = !session.busy;
   if (state.text && !session.shows(state) && !session.problem) session.read(state);
   if (!session.trace) return;
-  const patch = session.shows(state) ? mend(state, session.trace) : {};
-  if (Object.keys(patch).length) return store.set(patch, { silent: true });
-  scene = sceneOf(state, session, cursor);
+  const arrived = session.shows(state);
+  if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
+  const patch = mend(state, session.trace);
+  if (arrived && Object.keys(patch).length) return store.set(patch, { silent: true });
+  // A text that cannot be read leaves the picture before it, without places that only the other text has.
+  drawn = arrived ? state : { ...state, query: null, key: null, ...patch };
+  scene = sceneOf(drawn, session, cursor);
   if (!scene) return;
-  session.follow(state, scene.chosen);
+  session.follow(drawn, scene.chosen);
   updateLegend(scene);
   updateTitle(scene);
   updateBlocks(scene);
@@ -351,16 +359,15 @@ function render() {
   if (words && words !== spoken) say((spoken = words));
   document.documentElement.dataset.ready = String(!session.busy && scene.heads.length > 0 && scene.overview !== null);
 }
-let spoken = "";
 
 /** @type {number | undefined} */
 let resting;
 /** What changes under a moving pointer, and nothing else; the arithmetic follows when the pointer rests. */
 function hover() {
   measured("hover", () => {
-    scene = sceneOf(store.state, session, cursor);
+    scene = sceneOf(drawn, session, cursor);
     if (!scene) return;
-    viewOf(store.state.view).update(scene);
+    viewOf(drawn.view).update(scene);
     updateReadout(scene);
   });
   clearTimeout(resting);

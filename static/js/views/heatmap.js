@@ -63,9 +63,9 @@ const LETTERS = 13;
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintAxes(context, scene, frame, colors) {
-  const { attention, queries, keys, cursor, held } = scene;
+  const { attention, queries, keys, cursor, held, chosen } = scene;
   const { cell, left, top, width, height, font } = frame;
-  const live = cursor ?? held;
+  const live = cursor ?? held ?? chosen;
   const row = live ? queries.indexOf(live.query) : -1;
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
@@ -118,6 +118,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
     box(left - 1, top + heldRow * cell - 0.5, width + 2, cell + 1, 2, colors.accent);
     if (heldCol >= 0) box(left + heldCol * cell - 0.5, top + heldRow * cell - 0.5, cell + 1, cell + 1, 3, colors.accent);
   }
+  if (!held && !cursor && row >= 0 && col >= 0) box(left + col * cell - 0.5, top + row * cell - 0.5, cell + 1, cell + 1, 2, colors.accent);
   if (cursor) {
     context.globalAlpha = 0.55;
     if (row >= 0) box(left - 0.5, top + row * cell - 0.5, width + 1, cell + 1, 1, colors.ink2);
