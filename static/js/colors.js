@@ -85,9 +85,22 @@ export function ramp(palette, theme) {
 /** The weakest weight that a logarithmic scale still tells from nothing. */
 export const FLOOR = 1e-3;
 
-/** A weight's place in a ramp. @param {number} weight @param {import("./state.js").State["scale"]} scale */
-export function place(weight, scale) {
-  const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight;
+/**
+ * The weight that is drawn brightest on a linear scale: 1, but where nothing comes near it a round number that something does.
+ * A row over 500 tokens has small weights everywhere; the legend says what full light then means.
+ * @param {ArrayLike<number>} weights
+ */
+export function brightest(weights) {
+  let top = 0;
+  for (let i = 0; i < weights.length; i++) if (weights[i] > top) top = weights[i];
+  if (top >= 0.5 || top <= 0) return 1;
+  const step = 10 ** Math.floor(Math.log10(top));
+  return Math.min(1, Number((Math.ceil(top / step - 1e-6) * step).toPrecision(1)));
+}
+
+/** A weight's place in a ramp. @param {number} weight @param {import("./state.js").State["scale"]} scale @param {number} [top] what a linear scale draws brightest */
+export function place(weight, scale, top = 1) {
+  const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight / top;
   return Math.round(255 * Math.min(1, Math.max(0, t)));
 }
 

@@ -208,7 +208,11 @@ const only = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-
 for (const control of controls) {
   const name = /** @type {keyof State} */ (control.dataset.state);
   control.addEventListener(control.matches("[type=range]") ? "input" : "change", () => {
-    store.set({ [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value });
+    /** @type {Partial<State>} */
+    const patch = { [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value };
+    // Where several heads are in focus together, they stay in focus, taken together the other way.
+    if (patch.aggregate && typeof store.state.head !== "number") patch.head = patch.aggregate;
+    store.set(patch);
   });
 }
 
@@ -248,8 +252,8 @@ function updateControls(state) {
 
 let legendOf = "";
 /** @param {Scene} now */
-function updateLegend({ ramp, state, theme }) {
-  const name = `${state.palette} ${theme} ${state.scale}`;
+function updateLegend({ ramp, state, theme, top }) {
+  const name = `${state.palette} ${theme} ${state.scale} ${top}`;
   if (name === legendOf) return;
   legendOf = name;
   const legend = byId("legend");
@@ -259,6 +263,7 @@ function updateLegend({ ramp, state, theme }) {
   for (let i = 0; i < 256; i++) pixels[i] = ramp.pixels[i];
   context.putImageData(image, 0, 0);
   legend.firstElementChild.textContent = state.scale === "log" ? "≤ .001" : "0";
+  legend.lastElementChild.textContent = state.scale === "log" ? "1" : String(top);
 }
 
 /** @param {Scene} now */
@@ -327,6 +332,12 @@ function updateBlocks({ trace, attention }) {
   );
 }
 
+/** What is there before any sentence is. */
+function invite() {
+  byId("focus-title").textContent = "What does it look at?";
+  byId("view").replaceChildren(h("p.empty", {}, "Type a sentence above and press Enter: every head of every layer lights up."));
+}
+
 let spoken = "";
 /** The state that is on screen: the store's, but for a moment before a new trace arrives. */
 let drawn = store.state;
@@ -338,7 +349,7 @@ function render() {
   header.complain(session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
   if (state.text && !session.shows(state) && !session.problem) session.read(state);
-  if (!session.trace) return;
+  if (!session.trace) return invite();
   const arrived = session.shows(state);
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
   const patch = mend(state, session.trace);
@@ -368,6 +379,7 @@ function hover() {
     scene = sceneOf(drawn, session, cursor);
     if (!scene) return;
     viewOf(drawn.view).update(scene);
+    updateLegend(scene);
     updateReadout(scene);
   });
   clearTimeout(resting);

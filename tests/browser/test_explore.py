@@ -45,6 +45,14 @@ def test_the_page_opens_on_it_looking_at_the_animal(visit: Open, api: Any) -> No
     expect(page.locator("#readout")).to_have_text("it → animal0.647")
 
 
+def test_every_module_is_asked_for_at_once(visit: Open) -> None:
+    page = visit().page
+    preloaded = page.eval_on_selector_all("link[rel=modulepreload]", "links => links.map(link => link.href)")
+    modules = page.evaluate("() => performance.getEntriesByType('resource').map(r => r.name)")
+    loaded = {url for url in modules if url.endswith(".js") and not url.endswith(("/main.js", "/theme.js"))}
+    assert set(preloaded) == loaded
+
+
 def test_a_sentence_of_ones_own(visit: Open) -> None:
     seen = visit().run("The trophy would not fit in the suitcase because it was too big")
     assert "trophy" in seen.hash
@@ -79,11 +87,12 @@ def test_heat_map_holds_the_numbers(visit: Open, api: Any) -> None:
     size, row = page.evaluate(
         """() => {
             const canvas = document.querySelector('canvas.cells');
-            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+            const { width, height } = canvas;
+            const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
             copy.drawImage(canvas, 0, 0);
-            const { data } = copy.getImageData(0, 10, canvas.width, 1);
+            const { data } = copy.getImageData(0, 10, width, 1);
             const light = (i) => data[4 * i] + data[4 * i + 1] + data[4 * i + 2];
-            return [[canvas.width, canvas.height], Array.from({ length: canvas.width }, (_, i) => light(i))];
+            return [[width, height], Array.from({ length: width }, (_, i) => light(i))];
         }"""
     )
     weights = api(layers=5, heads=11)[10]
@@ -164,7 +173,7 @@ def test_hover_reads_and_click_holds(visit: Open, api: Any) -> None:
     assert "query=8" in seen.hash
     page.keyboard.press("Escape")
     assert "query" not in seen.hash
-    expect(page.locator(".verdict .chip")).to_have_text(["animal", "animal"])
+    expect(page.locator(".verdict .chip").last).to_have_text("animal")
     x, y = seen.cell(10, 0)
     page.mouse.click(x - 60, y)
     assert "query=10" in seen.hash
@@ -217,6 +226,8 @@ def test_heads_of_a_layer_together(visit: Open, api: Any) -> None:
     heads = [api(layers=5, heads=head)[10][2] for head in range(12)]
     assert shown == pytest.approx(sum(heads) / 12, abs=1e-6)
     expect(seen.page.locator("#inspector")).to_contain_text("have no single q and k")
+    seen.page.get_by_role("radio", name="max").click()
+    expect(seen.page.locator("#focus-title")).to_have_text("Layer 5 · max of heads")
     every = visit({**AT_IT, "layer": "all", "head": "max"})
     shown = float(every.page.get_attribute("#weight", "title") or "")
     assert shown == pytest.approx(api(reduce="max", over="all")[10][2], abs=1e-6)

@@ -4,7 +4,7 @@ import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
 import { label } from "../trace.js";
-import { seenFrom } from "./text.js";
+import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -34,9 +34,9 @@ function load(url) {
 
 /**
  * What plotly is asked to draw.
- * @param {Scene} scene @param {import("../canvas.js").Look} colors
+ * @param {Scene} scene @param {import("../canvas.js").Look} colors @param {number} width
  */
-export function chart(scene, colors) {
+export function chart(scene, colors, width) {
   const palette = series(scene.theme);
   const size = 12 * colors.unit;
   /** @type {string[]} */
@@ -55,7 +55,7 @@ export function chart(scene, colors) {
       hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",
     };
   });
-  const every = Math.ceil(names.length / 64);
+  const every = Math.ceil((names.length * 17 * colors.unit) / width);
   const font = { family: colors.mono, size, color: colors.ink2 };
   const log = scene.state.scale === "log";
   const layout = {
@@ -105,7 +105,7 @@ export function mountBars(host, { url, fail }) {
       return;
     }
     if (!alive || !scene) return;
-    const { data, layout } = chart(scene, look());
+    const { data, layout } = chart(scene, look(), host.clientWidth - 72);
     await Plotly.react(plot, data, { ...layout, width: host.clientWidth, height: host.clientHeight }, { displayModeBar: false, responsive: false });
     plot.classList.add("ready");
   }

@@ -15,11 +15,11 @@ const LONGEST_LABEL = 104;
 /** From this size on a cell has room for its number. */
 const ROOM_FOR_NUMBER = 30;
 
-/** @param {Matrix} matrix @param {import("../colors.js").Ramp} ramp @param {import("../state.js").State["scale"]} scale @param {number} threshold */
-export function paintCells({ values, rows, cols }, { pixels }, scale, threshold) {
+/** @param {Matrix} matrix @param {Pick<Scene, "ramp" | "state" | "top">} scene */
+export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { scale, threshold }, top }) {
   const image = new ImageData(cols, rows);
   const out = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale)];
+  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale, top)];
   return image;
 }
 
@@ -70,7 +70,7 @@ export function paintAxes(context, scene, frame, colors) {
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
   if (cell >= 9) {
-    context.fillStyle = scene.ramp.css[0];
+    context.fillStyle = colors.ground;
     for (let i = 1; i < frame.cols; i++) context.fillRect(left + i * cell - 0.5, top, 1, height);
     for (let i = 1; i < frame.rows; i++) context.fillRect(left, top + i * cell - 0.5, width, 1);
   }
@@ -129,7 +129,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
 }
 
 /** The numbers of the row in question. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row */
-function paintNumbers(context, { heads, ramp, state }, { cell, left, top, cols }, colors, row) {
+function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, left, top, cols }, colors, row) {
   if (row < 0 || !heads[0]) return;
   const { values } = heads[0].shown;
   context.font = `${Math.min(12 * colors.unit, cell * 0.34)}px ${colors.mono}`;
@@ -138,7 +138,7 @@ function paintNumbers(context, { heads, ramp, state }, { cell, left, top, cols }
   for (let i = 0; i < cols; i++) {
     const weight = values[row * cols + i];
     if (weight < Math.max(0.005, state.threshold)) continue;
-    context.fillStyle = ramp.ink[place(weight, state.scale)];
+    context.fillStyle = ramp.ink[place(weight, state.scale, brightest)];
     context.fillText(weight.toFixed(2).replace(/^0/, ""), left + (i + 0.5) * cell, top + (row + 0.5) * cell + 1);
   }
 }
@@ -185,7 +185,7 @@ export function mountHeatmap(host, actions) {
       if (name !== painted || head.shown !== paintedMatrix) {
         cells.width = head.shown.cols;
         cells.height = head.shown.rows;
-        cells.getContext("2d")?.putImageData(paintCells(head.shown, now.ramp, now.state.scale, now.state.threshold), 0, 0);
+        cells.getContext("2d")?.putImageData(paintCells(head.shown, now), 0, 0);
         painted = name;
         paintedMatrix = head.shown;
       }

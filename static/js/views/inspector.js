@@ -1,7 +1,7 @@
 // @ts-check
 /** How one weight came about: the network's own numbers, from the two vectors to what was written. */
 import { h, s } from "../dom.js";
-import { exact, headName, number, percent } from "../format.js";
+import { exact, number, percent } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
 import { label } from "../trace.js";
 
@@ -137,7 +137,7 @@ export function mountInspector(host, actions) {
           {},
           h("p.pair", { "aria-label": `${label(query)} attends to ${label(key)}` }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
           h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
-          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to in ${headName(state)}.`),
+          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to.`),
         ),
         ...(parts?.steps ?? []),
         ranking(scene, actions) ?? "",

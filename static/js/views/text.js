@@ -3,22 +3,10 @@
 import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
-import { columnOf, rowOf, strongest } from "../matrix.js";
-import { liveQuery } from "../scene.js";
+import { strongest } from "../matrix.js";
+import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
-
-/** Weights of every visible token as seen from the chosen one. @param {Scene} scene @param {import("../scene.js").Head} head */
-export function seenFrom(scene, head) {
-  const { state, queries, keys } = scene;
-  const token = liveQuery(scene);
-  if (state.direction === "to") {
-    const row = queries.indexOf(token);
-    return { token, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };
-  }
-  const col = keys.indexOf(token);
-  return { token, tokens: queries, weights: columnOf(head.shown, Math.max(0, col)) };
-}
 
 /** Which way a text runs, by its first letter that says so. @param {string} text */
 const direction = (text) => (/^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(text) ? "rtl" : "ltr");
@@ -110,10 +98,11 @@ export function mountText(host, { point, lock }) {
       if (!head) return;
       const { ramp, state, attention } = scene;
       const { token, tokens, weights } = seenFrom(scene, head);
+      prose.dataset.length = tokens.length > 200 ? "long" : tokens.length > 60 ? "medium" : "short";
       tokens.forEach((i, at) => {
         const chip = chips.get(i);
         if (!chip) return;
-        const step = weights[at] < state.threshold ? 0 : place(weights[at], state.scale);
+        const step = weights[at] < state.threshold ? 0 : place(weights[at], state.scale, scene.top);
         const { background, color } = tint(ramp, step, state.palette === "light");
         chip.style.background = background;
         chip.style.color = color;
