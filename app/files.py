@@ -58,10 +58,13 @@ class Assets:
         if path == self.plotly_name:
             return self._plotly, True
         plain = _VERSIONED.sub("", path)
-        file = self._file(plain)
-        if not file.is_file() or not file.is_relative_to(self.root.resolve()):
+        try:
+            file = self._file(plain)
+            if not file.is_relative_to(self.root.resolve()) or not file.is_file():
+                return None
+        except (OSError, ValueError):  # longer than names can be, or with a zero byte
             return None
-        return file, plain != path and path.startswith(f"v-{self.version}/")
+        return file, path.startswith(f"v-{self.version}/")
 
     def _file(self, path: str) -> Path:
         return (self.root / path).resolve()

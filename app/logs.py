@@ -32,7 +32,9 @@ def configure(settings: Settings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(),
+                structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+                if people
+                else structlog.processors.JSONRenderer(),
             ],
         )
     )

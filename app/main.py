@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app import VERSION, files, middleware, problems
+from app import VERSION, files, middleware, problems, schemas
 from app.metrics import Metrics
 from app.routes import health, models, pages, traces
 from app.runner import LocalRunner
@@ -28,9 +29,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     runner = LocalRunner(settings, metrics)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             await runner.start()
+            _describe(app, runner.opening)
             yield
         finally:
             runner.close()
@@ -56,6 +58,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (models.router, traces.router, health.router, pages.router):
         app.include_router(router)
     return app
+
+
+def _describe(app: FastAPI, opening: str | None) -> None:
+    """Complete the OpenAPI document: the shape of problems, and for every trace id one that can be tried at once."""
+    document = app.openapi()
+    _, found = models_json_schema([(schemas.ProblemBody, "serialization")], ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"] |= found["$defs"]
+    for path, calls in document["paths"].items():
+        for parameter in (parameter for call in calls.values() for parameter in call.get("parameters", ())):
+            if parameter["name"] == "id" and path.startswith("/api/v1/traces/") and opening:
+                parameter["example"] = opening
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Collection
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder, IdentityResponder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import wire
@@ -57,7 +58,8 @@ class Observe:
             try:
                 await self.app(scope, receive, observed)
             except Exception:
-                log.exception("request.failed", method=method, path=scope["path"])
+                # As text: a renderer that shows local variables would print tensors, and what people typed.
+                log.error("request.failed", method=method, path=scope["path"], exception=traceback.format_exc())
                 if status:
                     raise  # half an answer is out: only closing the connection tells the client
                 await Unexpected(request_id=request_id).response(scope["path"])(scope, receive, observed)
@@ -162,6 +164,10 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
+DENSE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, wire.SAFETENSORS)
+WORTH, LEVEL = 1024, 5  # bytes below which headers cost more than is saved; more effort than this shrinks little
+
+
 class Gzip:
     """Compresses text for clients that take gzip.
 
@@ -171,8 +177,6 @@ class Gzip:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        dense = (*DEFAULT_EXCLUDED_CONTENT_TYPES, wire.SAFETENSORS)
-        self.compressing = GZipMiddleware(app, 1024, 5, exclude_content_types=dense)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def weakened(message: Message) -> None:
@@ -182,4 +186,14 @@ class Gzip:
                     headers["etag"] = f"W/{headers['etag']}"
             await send(message)
 
-        await self.compressing(scope, receive, weakened)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = wire.qualities(Headers(scope=scope).get("accept-encoding", ""))
+        wanted = offered.get("gzip", 0) > 0
+        responder = (
+            GZipResponder(self.app, WORTH, LEVEL, exclude_content_types=DENSE)
+            if wanted
+            else IdentityResponder(self.app, WORTH, exclude_content_types=DENSE)
+        )
+        await responder(scope, receive, weakened)

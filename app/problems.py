@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
@@ -21,6 +22,8 @@ from starlette.responses import Response
 import engine.errors as engine_errors
 
 MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger("headlight.problems")
 
 
 class Problem(HTTPException):
@@ -167,7 +170,7 @@ class CheckpointBroken(Problem):
     """A model's files are damaged: for whoever operates the server."""
 
     title = "The model can not be loaded"
-    example = "The file is not the one that was pinned. Delete it and fetch it again."
+    example = "The model's files on this server are damaged or do not fit together. Its log says which, and what to do."
 
 
 class WeightsMissing(Problem):
@@ -203,6 +206,9 @@ EXTRAS = ("tokens", "limit", "axis", "index", "size", "address")  # fields of en
 def from_engine(error: engine_errors.EngineError) -> Problem:
     """The problem that an engine error is to a client."""
     kind = next((problem for known, problem in ENGINE if isinstance(error, known)), Unexpected)
+    if kind.status == 500:  # such a detail names files of the server: it is for the log
+        log.error("engine.failed", error=type(error).__name__, detail=error.detail)
+        return kind()
     return kind(error.detail, **{name: getattr(error, name) for name in EXTRAS if hasattr(error, name)})
 
 
@@ -297,8 +303,8 @@ def _from_http(error: HTTPException) -> Problem:
         allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         return MethodNotAllowed(f"This address takes {allow}.", headers={"allow": allow})
     if error.status_code == 400:
-        found = {"where": "body", "what": "It is not UTF-8 text."}
-        return MalformedJson("The body is not JSON: it is not UTF-8 text.", errors=[found])
+        what = "It is not UTF-8 text, or is nested too deeply."
+        return MalformedJson(f"The body can't be read as JSON. {what}", errors=[{"where": "body", "what": what}])
     problem = Problem(error.detail, headers=error.headers)
     problem.status_code = error.status_code
     return problem

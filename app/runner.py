@@ -22,6 +22,9 @@ from app.settings import Settings
 T = TypeVar("T")
 Status = Literal["loaded", "loading", "ready", "absent"]
 
+FALLBACK = "The animal didn't cross the street because it was too tired"
+"""For models that nobody wrote examples for."""
+
 log = structlog.get_logger("headlight.runner")
 
 
@@ -50,6 +53,9 @@ class Known:
 
 class Runner(Protocol):
     """What the app needs of whatever runs the models; it never knows which one it has."""
+
+    opening: str | None
+    """The id of the trace that the page opens with, once `start` has made it."""
 
     async def start(self) -> None:
         """Load what has to be there before the first request."""
@@ -111,6 +117,7 @@ class LocalRunner:
         self._recipes: Lru[Recipe] = Lru(settings.recipe_bytes, lambda recipe: recipe.nbytes)
         self._traces: Lru[engine.Trace] = Lru(settings.cache_bytes, lambda trace: trace.nbytes)
         self._started = False
+        self.opening: str | None = None
 
     async def start(self) -> None:
         for folder in self._settings.models:
@@ -119,8 +126,7 @@ class LocalRunner:
         self.known(self._settings.default_model)  # a wrong name is for the operator to hear of now
         if self._settings.preload:
             model = await self.model(self._settings.default_model)
-            for example in model.card.examples[:1]:  # what the page opens with, and torch's own first-time work
-                await self.trace(Recipe(model.id, example.text, example.pair))
+            self.opening = (await self.trace(opening(model.card))).digest  # and torch's own first-time work is done
         self._started = True
 
     def close(self) -> None:
@@ -213,6 +219,12 @@ class LocalRunner:
         del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # whoever asked has it; asking here keeps asyncio quiet when they have all left
+
+
+def opening(card: engine.ModelCard) -> Recipe:
+    """What the page opens with: the model's first example."""
+    example = card.examples[0] if card.examples else engine.Example(FALLBACK)
+    return Recipe(card.id, example.text, example.pair)
 
 
 async def _on(executor: Executor, work: Callable[[], T]) -> T:

@@ -99,7 +99,7 @@ class WeightQuery(BlockQuery):
 
     layer: int = Field(ge=0, le=999_999_999, examples=[5])
     head: int = Field(ge=0, le=999_999_999, examples=[11])
-    query: int = Field(ge=0, le=999_999_999, description="The token that looks.", examples=[11])
+    query: int = Field(ge=0, le=999_999_999, description="The token that looks.", examples=[10])
     key: int = Field(ge=0, le=999_999_999, description="The token that is looked at.", examples=[2])
 
 

@@ -145,22 +145,24 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
     """The offer that the Accept header likes best, the earlier one on a tie; `NotAcceptable` where it likes none."""
     if not accept or not accept.strip():
         return offers[0]
-    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
-    wanted = [(_quality(offer, ranges), offer) for offer in offers]
-    best, offer = max(wanted, key=lambda pair: pair[0])  # max keeps the first of equals
-    if best <= 0:
+    liked = qualities(accept)
+    best = max(offers, key=lambda offer: _quality(offer, liked))  # max keeps the first of equals
+    if _quality(best, liked) <= 0:
         raise NotAcceptable(f"Send an Accept header with one of {', '.join(offers)}.", offers=list(offers))
-    return offer
+    return best
 
 
-def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip() for piece in part.lower().split(";"))
-    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    return name, float(quality) if _QUALITY.fullmatch(quality) else 0.0
+def qualities(header: str) -> dict[str, float]:
+    """What an Accept or Accept-Encoding header names, with how much it is liked; what can't be read is not liked."""
+    found = {}
+    for part in header.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        found[name] = float(quality) if _QUALITY.fullmatch(quality) else 0.0
+    return found
 
 
-def _quality(offer: str, ranges: Iterable[tuple[str, float]]) -> float:
+def _quality(offer: str, liked: Mapping[str, float]) -> float:
     """What the most specific range that covers `offer` says of it."""
-    covering = ("*/*", offer.partition("/")[0] + "/*", offer)
-    ranked = [(covering.index(name), quality) for name, quality in ranges if name in covering]
-    return max(ranked)[1] if ranked else 0.0
+    covering = (offer, offer.partition("/")[0] + "/*", "*/*")
+    return next((liked[name] for name in covering if name in liked), 0.0)

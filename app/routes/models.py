@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
 
 from app import present, schemas, wire
 from app.deps import RunnerDep, json_wanted, no_parameters
@@ -30,7 +32,7 @@ async def list_models(runner: RunnerDep) -> Response:
     response_model=schemas.ModelDetail,
     responses=openapi(UnknownModel, NotAcceptable, Invalid, WeightsMissing, CheckpointBroken),
 )
-async def read_model(id: str, runner: RunnerDep) -> Response:
+async def read_model(id: Annotated[str, Path(max_length=200, examples=["minilm"])], runner: RunnerDep) -> Response:
     """One model with its stacks, its attention blocks and every site of it; loads it where its files are here."""
     known = runner.known(id)
     if known.status != "absent" and known.model is None:

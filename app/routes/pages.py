@@ -16,7 +16,7 @@ from app.caching import FOREVER, has
 from app.deps import RunnerDep, SettingsDep
 from app.files import Assets
 from app.problems import NotFound
-from app.runner import Recipe, Runner
+from app.runner import opening
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,20 +74,22 @@ async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) ->
     """The visualizer, with the first example of the default model traced."""
     assets = _assets(request)
     model = await runner.model(settings.default_model)
-    known = runner.models()
-    bootstrap = {"plotly": assets.plotly_url(), **await _first_trace(runner, model.card.examples, model.id)}
-    models = await runner.derive(lambda: [present.model(one) for one in known])
-    detail = await runner.derive(lambda: present.detail(runner.known(model.id)))
-    block = data_block(present.dump({"models": models, "model": detail, **bootstrap}))
-    page = ExplorePage("Headlight", VERSION, assets.url, models, model.id, block)
+    recipe = opening(model.card)
+    trace = await runner.trace(recipe)
+
+    def described() -> tuple[list[dict[str, Any]], Markup]:
+        models = [present.model(known) for known in runner.models()]
+        bootstrap = {
+            "models": models,
+            "model": present.detail(runner.known(model.id)),
+            "trace": present.trace(recipe, trace),
+            "plotly": assets.plotly_url(),
+        }
+        return models, data_block(present.dump(bootstrap))
+
+    models, bootstrap = await runner.derive(described)
+    page = ExplorePage("Headlight", VERSION, assets.url, models, model.id, bootstrap)
     return _templates(request).response("explore.html", page)
-
-
-async def _first_trace(runner: Runner, examples: tuple[Any, ...], model: str) -> dict[str, Any]:
-    if not examples:
-        return {"trace": None}
-    recipe = Recipe(model, examples[0].text, examples[0].pair)
-    return {"trace": present.trace(recipe, await runner.trace(recipe))}
 
 
 @router.get("/api/docs")

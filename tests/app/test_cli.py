@@ -1,0 +1,133 @@
+"""`headlight` at the terminal: what it prints, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import engine
+from app import VERSION
+from tests.app.conftest import FLAGSHIP
+
+
+def headlight(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, check=False
+    )
+
+
+def refused(answer: subprocess.CompletedProcess[str]) -> str:
+    """One line that says what is wrong, and no traceback."""
+    assert answer.returncode == 2, answer.stderr
+    assert "Traceback" not in answer.stderr
+    last = answer.stderr.strip().splitlines()[-1]
+    assert "headlight" in last
+    return last
+
+
+def test_help_shows_examples() -> None:
+    text = headlight("--help").stdout
+    assert all(command in text for command in ("serve", "trace", "models", "examples:"))
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", ["serve", "trace", "models"])
+def test_every_command_has_help(command: str) -> None:
+    answer = headlight(command, "--help")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"usage: headlight {command}")
+
+
+def test_version() -> None:
+    assert headlight("--version").stdout.strip() == f"headlight {VERSION}"
+
+
+def test_models_is_a_table() -> None:
+    head, *rows = headlight("models").stdout.splitlines()
+    assert head.split()[:3] == ["id", "name", "family"]
+    assert [row.split()[0] for row in rows] == [card.id for card in engine.cards()]
+
+
+def test_a_trace_is_written(tmp_path: Path, flagship: engine.Trace) -> None:
+    out = tmp_path / "flagship.safetensors"
+    answer = headlight("trace", FLAGSHIP, "--out", str(out))
+    assert answer.returncode == 0, answer.stderr
+    assert "15 tokens" in answer.stdout
+    assert out.read_bytes() == flagship.to_bytes()
+
+
+def test_a_pair_is_traced(tmp_path: Path) -> None:
+    out = tmp_path / "pair.safetensors"
+    assert headlight("trace", "The cat sat.", "--pair", "It slept.", "--out", str(out)).returncode == 0
+    assert {token.segment for token in engine.Trace.from_bytes(out.read_bytes()).tokens["encoder"]} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["trace", "", "--out", "x.safetensors"], "empty"),
+        (["trace", "hello", "--model", "nope", "--out", "x.safetensors"], "nope"),
+        (["trace", "hello", "--out", "no/such/folder/x.safetensors"], "no/such/folder"),
+        (["trace", "hello", "--out", "."], "can't write"),
+        (["trace", "hello"], "--out"),
+        (["serve", "--port", "eighty"], "eighty"),
+        (["serve", "--port", "0", "--model", "nope"], "nope"),
+        (["serve", "--host", "203.0.113.1"], "203.0.113.1"),
+        (["fly"], "fly"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], named: str) -> None:
+    assert named in refused(headlight(*arguments))
+
+
+def test_a_bad_setting_is_named() -> None:
+    assert "HEADLIGHT_QUEUE_SIZE" in refused(headlight("serve", "--port", "0", HEADLIGHT_QUEUE_SIZE="many"))
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused(headlight("serve", "--port", str(port)))
+    assert str(port) in line
+    assert "--port" in line
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "app", "serve", "--port", "0", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address = next(found[1] for line in server.stderr if (found := re.search(r"is on (http://\S+)", line)))
+            yield server, address
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_serve_says_where_it_is_and_leaves_quietly(way: signal.Signals) -> None:
+    with serving() as (server, address):
+        with urllib.request.urlopen(f"{address}/api/v1/models", timeout=10) as answer:
+            assert answer.status == 200
+            assert "server" not in answer.headers
+        server.send_signal(way)
+        _, said = server.communicate(timeout=20)
+    assert "Traceback" not in said
+    assert server.returncode in (0, 130, -way)
+
+
+def test_serve_takes_a_folder(tiny: Path) -> None:
+    with serving("--model", str(tiny)) as (_, address), urllib.request.urlopen(f"{address}/", timeout=10) as page:
+        assert f'"model":"{tiny.name}"' in page.read().decode()

@@ -1,0 +1,213 @@
+"""One forward at a time, a bounded queue, and nothing computed twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, get_ident
+from typing import Any
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+
+import engine
+from app.metrics import Metrics
+from app.runner import LocalRunner, Recipe
+from app.settings import Settings
+from tests.app.conftest import FLAGSHIP, MAPS, Serve, make, problem
+
+
+class Gate:
+    """Stands in front of `engine.trace`: real forward passes that wait until the test lets them run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open = Event()
+        self.reached = Event()
+        self.calls = 0
+        self.threads: set[int] = set()
+        real = engine.trace
+
+        def gated(*args: Any, **kwargs: Any) -> engine.Trace:
+            self.calls += 1
+            self.threads.add(get_ident())
+            self.reached.set()
+            assert self.open.wait(30)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(engine, "trace", gated)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    gate = Gate(monkeypatch)
+    yield gate
+    gate.open.set()
+
+
+def posted(pool: ThreadPoolExecutor, client: TestClient, text: str) -> Future[Any]:
+    return pool.submit(client.post, "/api/v1/traces", json={"text": text})
+
+
+def until(true: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_full_queue_is_refused_and_says_when_to_come_back(serve: Serve, gate: Gate) -> None:
+    with ThreadPoolExecutor(4) as pool, serve(queue_size=1, preload=False) as client:
+        runner = client.app.state.runner  # type: ignore[attr-defined]
+        running = posted(pool, client, "runs")
+        assert gate.reached.wait(10)
+        waiting = posted(pool, client, "waits")
+        until(lambda: runner._waiting == 2)
+        refused = client.post("/api/v1/traces", json={"text": "is refused"})
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "Try again" in problem(refused, 503)["detail"]
+        gate.open.set()
+        assert running.result(10).status_code == waiting.result(10).status_code == 201
+        assert make(client, "is refused")
+        assert len(gate.threads) == 1
+
+
+def test_a_running_forward_does_not_delay_what_is_known(serve: Serve, gate: Gate) -> None:
+    with ThreadPoolExecutor(2) as pool, serve(preload=False) as client:
+        gate.open.set()
+        known = make(client, FLAGSHIP)["id"]
+        gate.open.clear()
+        gate.reached.clear()
+        running = posted(pool, client, "slow")
+        assert gate.reached.wait(10)
+        assert client.get(MAPS.format(id=known)).status_code == 200
+        assert make(client, FLAGSHIP)["id"] == known
+        assert client.get("/").status_code == 200
+        assert client.get("/health/live").status_code == 200
+        assert not running.done()
+        gate.open.set()
+        assert running.result(10).status_code == 201
+
+
+def test_equal_requests_share_one_forward(serve: Serve, gate: Gate) -> None:
+    with ThreadPoolExecutor(8) as pool, serve(preload=False) as client:
+        first = [posted(pool, client, "the same sentence") for _ in range(8)]
+        assert gate.reached.wait(10)
+        metric = client.app.state.metrics.traces.labels("shared")  # type: ignore[attr-defined]
+        until(lambda: metric._value.get() == 7)
+        gate.open.set()
+        assert len({answer.result(10).json()["id"] for answer in first}) == 1
+        assert gate.calls == 1
+
+
+def test_who_leaves_takes_nothing_from_the_others(minilm: engine.Model, gate: Gate) -> None:
+    async def scenario() -> None:
+        runner = LocalRunner(Settings(preload=False), Metrics())
+        runner._loaded["minilm"] = minilm
+        recipe = Recipe("minilm", "two visitors, one sentence")
+        leaves = asyncio.create_task(runner.trace(recipe))
+        stays = asyncio.create_task(runner.trace(recipe))
+        while not gate.reached.is_set():
+            await asyncio.sleep(0.01)
+        leaves.cancel()
+        await asyncio.sleep(0.01)
+        gate.open.set()
+        trace = await stays
+        assert leaves.cancelled()
+        assert trace.digest in runner._traces
+        assert not runner._flights
+        assert runner._waiting == 0
+        runner.close()
+
+    asyncio.run(scenario())
+    assert gate.calls == 1
+
+
+def test_all_leave_and_the_trace_is_kept(minilm: engine.Model, gate: Gate) -> None:
+    async def scenario() -> None:
+        runner = LocalRunner(Settings(preload=False), Metrics())
+        runner._loaded["minilm"] = minilm
+        leaves = asyncio.create_task(runner.trace(Recipe("minilm", "nobody waits")))
+        while not gate.reached.is_set():
+            await asyncio.sleep(0.01)
+        leaves.cancel()
+        gate.open.set()
+        while runner._flights:
+            await asyncio.sleep(0.01)
+        assert len(runner._traces) == 1
+        runner.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_forward_that_fails_frees_its_place(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(queue_size=0, preload=False) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(engine, "trace", lambda *_: 1 / 0)
+            for _ in range(3):
+                problem(client.post("/api/v1/traces", json={"text": "fails"}), 500)
+        assert make(client, "fails no more")
+
+
+def test_torch_never_runs_on_the_event_loop(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, set[str]] = {}
+
+    def watch(name: str) -> None:
+        real = getattr(engine, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            names.setdefault(name, set()).add(str(torch.get_num_threads()))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(engine, name, watched)
+
+    watched = ("trace", "digest", "attention", "heads", "arithmetic")
+    for name in watched:
+        watch(name)
+    with serve(torch_threads=1) as client:
+        id = make(client, FLAGSHIP)["id"]
+        client.post("/api/v1/attention", json={"text": FLAGSHIP})
+        client.get(f"/api/v1/traces/{id}/heads")
+        client.get(f"/api/v1/traces/{id}/arithmetic?layer=0&head=0&query=0&key=0")
+    assert set(names) == set(watched)
+    assert set.union(*names.values()) == {"1"}
+
+
+def test_a_model_is_loaded_once_for_all_who_ask(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls, go = engine.load, [], Event()
+
+    def slow(name: str, *, device: str) -> engine.Model:
+        calls.append(name)
+        assert go.wait(10)
+        return real(name, device=device)
+
+    with serve(preload=False) as client, ThreadPoolExecutor(4) as pool:
+        monkeypatch.setattr(engine, "load", slow)
+        assert client.get("/api/v1/models").json()[0]["status"] == "ready"
+        answers = [posted(pool, client, text) for text in ("one", "two", "three")]
+        until(lambda: calls)
+        assert client.get("/api/v1/models").json()[0]["status"] == "loading"
+        go.set()
+        assert {answer.result(10).status_code for answer in answers} == {201}
+        assert calls == ["minilm"]
+        assert client.get("/api/v1/models").json()[0]["status"] == "loaded"
+
+
+def test_a_folder_is_served_under_its_name(serve: Serve, tiny: Path) -> None:
+    with serve(models=str(tiny), default_model=tiny.name) as client:
+        assert {model["id"] for model in client.get("/api/v1/models").json()} == {"minilm", tiny.name}
+        body = make(client, "a cat", model=tiny.name)
+        assert body["model"] == tiny.name
+        assert body["stacks"][0]["layers"] == 2
+        assert make(client, "a cat", model="minilm")["id"] != body["id"]
+        assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["../tiny", "/etc", "google/some-model", ".", "minilm/../minilm"])
+def test_requests_name_no_folder_and_no_hub(client: TestClient, name: str) -> None:
+    problem(client.post("/api/v1/traces", json={"model": name, "text": "hello"}), 404)
