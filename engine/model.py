@@ -16,21 +16,26 @@ from torch import Tensor, nn
 from engine import checkpoint, registry
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel
 from engine.models import FAMILIES, family_of
-from engine.models.family import Family
+from engine.models.family import Family, Tokens
 from engine.registry import Folder, Hub, ModelCard
 from engine.sites import Block, Site
-from engine.tap import Capture, Recorder
+from engine.tap import Capture, Patch, Recorder
 from engine.tokens import FileTokenizer, Token, Tokenizer
 from engine.trace import FORMAT, Trace
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What goes into one forward pass: tokens per stack, and the texts that they came from."""
+    """What goes into one forward pass: tokens per stack, and the texts that they came from.
+
+    With `decode`, the decoder has only its first token yet, and says the rest itself.
+    """
 
     tokens: Mapping[str, tuple[Token, ...]]
     text: str | None = None
     pair: str | None = None
+    target: str | None = None
+    decode: bool = False
 
     @cached_property
     def content(self) -> dict[str, list[list[object]]]:
@@ -81,29 +86,47 @@ class Model:
             return self.family.unembed(self.network, stream)
 
     def inputs(
-        self, text: str | None = None, *, pair: str | None = None, ids: Mapping[str, Sequence[int]] | None = None
+        self,
+        text: str | None = None,
+        *,
+        pair: str | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        ids: Mapping[str, Sequence[int]] | None = None,
     ) -> Inputs:
         """Tokenize, without running anything.
 
-        Give a `text`, or a `text` and a `pair`, or token `ids` per stack, which are taken as they are and need no
-        special tokens added. Raises `EmptyText`, `TooLong`, `TokenizerMissing` or `BadInput`.
+        Give a `text` (with a `pair` for a model that reads two), or a `source` and perhaps a `target` for an
+        encoder-decoder, which decodes greedily where there is no target; or token `ids` per stack, which are taken as
+        they are and need no special tokens added. Raises `EmptyText`, `TooLong`, `TokenizerMissing` or `BadInput`.
         """
-        stack = self.family.stacks[0]
+        first, last = self.family.stacks[0], self.family.stacks[-1]
+        text = source if text is None else text
         if (text is None) == (ids is None):
             raise BadInput("Give either a text or token ids.")
+        if pair is not None and not self.family.pairs:
+            raise BadInput(f"{self.id} reads one text, not two: leave out the pair.")
+        if target is not None and first == last:
+            raise BadInput(f"{self.id} has no decoder beside an encoder: leave out the target.")
         if ids is not None:
-            if pair is not None or set(ids) != set(self.family.stacks):
+            if pair is not None or target is not None or set(ids) != set(self.family.stacks):
                 raise BadInput(f"Give token ids for {' and '.join(self.family.stacks)}, and nothing else.")
             tokens = {name: self._from_ids(ids[name]) for name in ids}
         elif self.tokenizer is None:
             raise TokenizerMissing(f"{self.id} has no tokenizer.json, so it can only trace token ids: ids={{...}}.")
         else:
             assert text is not None
-            tokens = {stack: self.tokenizer.encode(text, pair)}
+            tokens = {first: self.tokenizer.encode(text, pair)}
+            if self.family.decodes is not None:
+                start, stop = self.family.decodes(self.config)
+                given = self.tokenizer.encode(target) if target is not None else ()
+                # A decoder is given what it should say one step late: a start token first, and no end.
+                kept = given[:-1] if given and given[-1].id == stop else given
+                tokens[last] = (*self._from_ids([start]), *kept)
         for those in tokens.values():
             if len(those) > self.limit:
                 raise TooLong(len(those), self.limit)
-        return Inputs(tokens, text, pair)
+        return Inputs(tokens, text, pair, target, decode=ids is None and target is None and first != last)
 
     def _from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
         size = self.family.shape(self.config).vocabulary
@@ -112,6 +135,10 @@ class Model:
         for id in ids:
             if not 0 <= id < size:
                 raise BadInput(f"There is no token {id} in the vocabulary: ids go from 0 to {size - 1}.")
+        return self.named(ids)
+
+    def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids stand for; their text is the id where there is no tokenizer."""
         if self.tokenizer is None:
             return tuple(Token(id, str(id), str(id), None, None) for id in ids)
         return self.tokenizer.from_ids(ids)
@@ -175,7 +202,7 @@ def card_of(name: str, folder: Path, family: Family, config: Any, network: nn.Mo
 
 
 def digest(
-    model: Model, inputs: Inputs, *, patches: Sequence[Any] = (), seed: int = 0, capture: Capture | None = None
+    model: Model, inputs: Inputs, *, patches: Sequence[Patch] = (), seed: int = 0, capture: Capture | None = None
 ) -> str:
     """A hash of everything that determines the trace, known before the forward pass: 32 hexadecimal digits."""
     parameter = next(model.network.parameters())
@@ -185,6 +212,7 @@ def digest(
         "revision": model.revision,
         "dtype": str(parameter.dtype),
         "tokens": inputs.content,
+        "decode": inputs.decode,
         "patches": [patch.to_json() for patch in patches],
         "seed": seed,
         "capture": asdict(capture or Capture()),
@@ -198,8 +226,10 @@ def trace(
     text: str | Inputs | None = None,
     *,
     pair: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
     ids: Mapping[str, Sequence[int]] | None = None,
-    patches: Sequence[Any] = (),
+    patches: Sequence[Patch] = (),
     capture: Capture | None = None,
     seed: int = 0,
 ) -> Trace:
@@ -208,15 +238,18 @@ def trace(
     The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
     looked at. Raises what `Model.inputs` raises, and `BadPatch`.
     """
-    inputs = text if isinstance(text, Inputs) else model.inputs(text, pair=pair, ids=ids)
+    if not isinstance(text, Inputs):
+        text = model.inputs(text, pair=pair, source=source, target=target, ids=ids)
+    inputs = text
+    tokens = decoded(model, inputs.tokens, patches) if inputs.decode else inputs.tokens
     recorder = Recorder(model.sites, capture, patches)
     with torch.inference_mode():
-        hidden = model.family.run(model.network, inputs.tokens, recorder)
-        prediction = predict(model, inputs, hidden[0])
+        hidden = model.family.run(model.network, tokens, recorder)
+        prediction = predict(model, tokens, hidden[0])
     return Trace(
         model=model.id,
         revision=model.revision,
-        tokens=dict(inputs.tokens),
+        tokens=dict(tokens),
         tensors={address: tensor[0] for address, tensor in recorder.tensors.items()},
         sites=model.sites,
         blocks=model.blocks,
@@ -229,22 +262,43 @@ def trace(
     )
 
 
+LONGEST = 128
+"""Most tokens that a decoder says where nobody gave it a target."""
+
+
+def decoded(model: Model, tokens: Tokens, patches: Sequence[Patch] = ()) -> dict[str, tuple[Token, ...]]:
+    """The same tokens with the decoder's completed greedily, under the same patches, up to its stop token."""
+    assert model.family.decodes is not None
+    assert model.family.head is not None
+    last = model.family.stacks[-1]
+    _, stop = model.family.decodes(model.config)
+    said = list(tokens[last])
+    with torch.inference_mode():
+        while len(said) < min(LONGEST, model.limit):
+            recorder = Recorder(model.sites, Capture(sites=()), patches)
+            hidden = model.family.run(model.network, {**tokens, last: tuple(said)}, recorder)
+            best = int(model.family.head(model.network, hidden[0, -1]).argmax())
+            if best == stop:
+                break
+            said += model.named([best])
+    return {**tokens, last: tuple(said)}
+
+
 TOP = 10
 """How many of the likeliest tokens a prediction names."""
 
 
-def predict(model: Model, inputs: Inputs, hidden: Tensor) -> dict[str, Any] | None:
+def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | None:
     """The likeliest tokens wherever the family asks for one, from the last hidden states (position, model)."""
     if model.family.head is None:
         return None
     stack = model.family.stacks[-1]
-    positions = model.family.asks(inputs.tokens[stack])
+    positions = model.family.asks(tokens[stack])
     logits = model.family.head(model.network, hidden[positions])
     top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
     answers = []
     for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True):
-        tokens = model.tokenizer.from_ids(ids) if model.tokenizer else ()
-        texts = [token.text for token in tokens] or [str(id) for id in ids]
+        texts = [token.text for token in model.named(ids)]
         likeliest = [
             {"id": id, "text": text, "probability": probability}
             for id, text, probability in zip(ids, texts, probabilities, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -59,6 +59,10 @@ class Patch(Protocol):
 
     def apply(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
         """The changed value; `value` itself stays as it was."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """The patch as plain data."""
         ...
 
 

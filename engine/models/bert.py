@@ -199,4 +199,5 @@ FAMILY = Family(
     rules=rules,
     run=run,
     output_weight=output_weight,
+    pairs=True,
 )

@@ -41,8 +41,9 @@ class Family:
     `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
     states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
     `unembed(network, stream)` of any residual stream, through the final norm where there is one; both are None where
-    the network has no head. `output_weight(network, stack, layer, block)` is W_O by head:
-    (head, head_dim, model). `asks(tokens)` names the positions whose prediction a trace holds.
+    the network has no head. `output_weight(network, stack, layer, block)` is W_O by head: (head, head_dim, model).
+    `asks(tokens)` names the positions whose prediction a trace holds. `decodes(config)` gives the start and the stop
+    token of a decoder that has an encoder beside it; `pairs` says whether the model reads two texts.
     """
 
     name: str
@@ -58,5 +59,6 @@ class Family:
     output_weight: Callable[[nn.Module, str, int, str], Tensor]
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
-    start: Callable[[Any], int] | None = None  # the token that a decoder begins with, where there is an encoder
+    decodes: Callable[[Any], tuple[int, int]] | None = None
+    pairs: bool = False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position

@@ -40,6 +40,7 @@ class Config:
     tied: bool
     scaled_logits: bool
     start: int
+    stop: int
     eps: float = 1e-6
     positions: int = 512  # the text length that it was trained on; nothing in the network forbids more
 
@@ -69,6 +70,7 @@ class Config:
             tied=tied,
             scaled_logits=config.get("scale_decoder_outputs", tied),
             start=config["decoder_start_token_id"],
+            stop=config["eos_token_id"],
             eps=config["layer_norm_epsilon"],
             positions=config.get("n_positions", 512),
         )
@@ -279,5 +281,5 @@ FAMILY = Family(
     output_weight=output_weight,
     head=head,
     unembed=unembed,
-    start=lambda c: c.start,
+    decodes=lambda c: (c.start, c.stop),
 )

@@ -36,12 +36,28 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "t5": ("T5", {"num_layers": 2, "num_decoder_layers": 3}),
     "t5-gated": ("T5", {"num_layers": 2, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "t5-buckets": ("T5", {"num_layers": 1, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 11}),
+    "marian": ("Marian", {"encoder_layers": 2, "decoder_layers": 3}),
+    "marian-scaled": ("Marian", {"encoder_layers": 1, "decoder_layers": 1, "scale_embedding": True}),
+    "marian-separate": (
+        "Marian",
+        {"encoder_layers": 1, "decoder_layers": 1, "share_encoder_decoder_embeddings": False},
+    ),
 }
 SIZES: dict[str, dict[str, Any]] = {
     "GPT2": {},
     "Llama": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 40},
     "Qwen2": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 40},
     "T5": {"d_model": 24, "d_kv": 7, "d_ff": 40, "num_heads": 4, "decoder_start_token_id": 0},
+}
+SIZES["Marian"] = {
+    "d_model": 24,
+    "encoder_ffn_dim": 40,
+    "decoder_ffn_dim": 40,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "max_position_embeddings": 48,
+    "decoder_start_token_id": 66,
+    "pad_token_id": 66,
 }
 VOCABULARY = 67
 
@@ -52,10 +68,14 @@ def saved(name: str, folder: Path) -> nn.Module:
     torch.manual_seed(3)
     config = getattr(transformers, f"{kind}Config")(vocab_size=VOCABULARY, **(SIZES[kind] | changes))
     config._attn_implementation = "eager"
-    kinds = {"GPT2": "GPT2LMHeadModel", "T5": "T5ForConditionalGeneration"}
+    kinds = {"GPT2": "GPT2LMHeadModel", "Marian": "MarianMTModel", "T5": "T5ForConditionalGeneration"}
     model = getattr(transformers, kinds.get(kind, f"{kind}ForCausalLM"))(config).double().eval()
-    for parameter in model.parameters():  # far from the start, where biases are 0 and attention is even
-        parameter.data += 0.2 * torch.randn_like(parameter)
+    for part, parameter in model.named_parameters():  # far from the start, where biases are 0 and attention is even
+        if "embed_positions" not in part:
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    for part, buffer in model.named_buffers():
+        if part == "final_logits_bias":
+            buffer.copy_(torch.randn_like(buffer))
     model.save_pretrained(folder)
     return model
 
@@ -155,7 +175,7 @@ class Seen:
 
     def __init__(self, model: nn.Module) -> None:
         self.attention: list[Tensor] = []
-        kinds = ("GPT2Attention", "LlamaAttention", "Qwen2Attention", "T5Attention")
+        kinds = ("GPT2Attention", "LlamaAttention", "Qwen2Attention", "T5Attention", "MarianAttention")
         for module in model.modules():
             if type(module).__name__ in kinds:
                 module.register_forward_hook(lambda _, __, output: self.attention.append(output[0]))
