@@ -250,7 +250,7 @@ def trace(
         model=model.id,
         revision=model.revision,
         tokens=dict(tokens),
-        tensors={address: tensor[0] for address, tensor in recorder.tensors.items()},
+        tensors={address: tensor[0] for address, tensor in recorder.finish().items()},
         sites=model.sites,
         blocks=model.blocks,
         digest=digest(model, inputs, patches=patches, seed=seed, capture=capture),

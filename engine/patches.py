@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import BadIndex, BadPatch
+from engine.tap import Step
 
 Indices = int | tuple[int, ...] | list[int]
 
@@ -33,12 +34,18 @@ class Edit:
         """The patch as plain data; part of the digest of a trace that it changed."""
         return {"operation": self.operation, "address": self.address, "where": self.where}
 
-    def apply(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """`value` with the chosen part changed; `axes` names its axes. Raises `BadPatch` and `BadIndex`."""
+    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None) -> Tensor:
+        """`value` with the chosen part changed; `axes` names its axes. Raises `BadPatch` and `BadIndex`.
+
+        Inside a `step` of a recurrent network, the axis of time has length 1 and stands for that step.
+        """
         chosen = torch.ones(value.shape, dtype=torch.bool, device=value.device)
         for axis, indices in self.where.items():
             if axis not in axes:
                 raise BadPatch(f"{self.address} has no axis {axis!r}: its axes are {', '.join(axes[1:])}.")
+            if step is not None and axis == step[0]:
+                chosen &= step[1] in indices
+                continue
             dim = axes.index(axis)
             line = torch.zeros(value.shape[dim], dtype=torch.bool, device=value.device)
             for index in indices:
@@ -46,6 +53,8 @@ class Edit:
                     raise BadIndex(axis, index, len(line))
                 line[index] = True
             chosen &= line.view([-1 if d == dim else 1 for d in range(value.dim())])
+        if step is not None and isinstance(self, Mean):
+            raise BadPatch(f"{self.address} is computed step by step, so a mean over its positions is not yet known.")
         return torch.where(chosen, self.changed(value, axes), value)
 
     def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:

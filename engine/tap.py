@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from engine.errors import BadPatch, nearest
 from engine.sites import Site
+
+
+Step = tuple[str, int]
+"""The axis of time that a step is taken along, and which one it is."""
+
+TIME = ("position", "query")
 
 
 class Tap(Protocol):
@@ -26,6 +33,10 @@ class Tap(Protocol):
 
     def at(self, *parts: str | int) -> Tap:
         """The same observer, one or more address parts further in."""
+        ...
+
+    def during(self, step: int) -> Tap:
+        """The same observer inside one step of a recurrent network: values have no axis of time there."""
         ...
 
     def wants(self, *names: str) -> bool:
@@ -40,6 +51,9 @@ class Silent:
         return value
 
     def at(self, *parts: str | int) -> Silent:  # noqa: ARG002
+        return self
+
+    def during(self, step: int) -> Silent:  # noqa: ARG002
         return self
 
     def wants(self, *names: str) -> bool:  # noqa: ARG002
@@ -57,8 +71,8 @@ class Patch(Protocol):
         """The site that is changed."""
         ...
 
-    def apply(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
-        """The changed value; `value` itself stays as it was."""
+    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None) -> Tensor:
+        """The changed value; `value` itself stays as it was. In a `step`, its axis of time holds that step only."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -107,19 +121,47 @@ class Recorder:
         self._kept |= self._patches.keys()
         self._explicit = {a for a in self._kept if sites[a].derived} | self._patches.keys()
         self._prefix = ""
+        self._step: int | None = None
+        self._steps: dict[str, dict[int, Tensor]] = {}
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         address = self._prefix + name
+        if self._step is not None:
+            return self._in_step(address, self._step, value)
         for patch in self._patches.get(address, ()):
             value = patch.apply(value, self._sites[address].axes)
         if address in self._kept:
             self.tensors[address] = value
         return value
 
+    def _in_step(self, address: str, step: int, value: Tensor) -> Tensor:
+        axes = self._sites[address].axes
+        time = next(axis for axis in TIME if axis in axes)
+        for patch in self._patches.get(address, ()):
+            at = axes.index(time)
+            value = patch.apply(value.unsqueeze(at), axes, (time, step)).squeeze(at)
+        if address in self._kept:
+            self._steps.setdefault(address, {})[step] = value
+        return value
+
+    def finish(self) -> dict[str, Tensor]:
+        """Everything that was kept, the steps of recurrent networks put together along their axis of time."""
+        for address, steps in self._steps.items():
+            axes = self._sites[address].axes
+            at = next(axes.index(axis) for axis in TIME if axis in axes)
+            self.tensors[address] = torch.stack([steps[step] for step in sorted(steps)], at)
+        self._steps.clear()
+        return self.tensors
+
     def at(self, *parts: str | int) -> Recorder:
         child = object.__new__(Recorder)
         child.__dict__.update(self.__dict__)
         child._prefix = self._prefix + "".join(f"{part}." for part in parts)
+        return child
+
+    def during(self, step: int) -> Recorder:
+        child = self.at()
+        child._step = step
         return child
 
     def wants(self, *names: str) -> bool:
