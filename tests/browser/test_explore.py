@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import FLAGSHIP, Open, Visit
+from tests.browser.conftest import FLAGSHIP, Open, Visit
 
 VIEWS = ["heatmap", "lines", "text", "bars", "table"]
 AT_IT = {"model": "minilm", "text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2}
@@ -470,6 +470,7 @@ def test_any_script(visit: Open, text: str) -> None:
         seen.page.locator(f"#tab-{view}").click()
         seen.settle()
     seen.page.locator("#tab-text").click()
+    seen.settle()
     assert seen.page.locator(".word").count() > 3
     arabic = "القطة" in text
     assert seen.page.locator(".prose p").first.get_attribute("dir") == ("rtl" if arabic else "ltr")
