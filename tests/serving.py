@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from app import logs
 from app.main import create_app
 from app.settings import Settings
 
@@ -23,9 +22,7 @@ def served(settings: Settings | None = None) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = settings or Settings(log_level="warning")
-    logs.configure(settings)
-    app = create_app(settings)
+    app = create_app(settings or Settings())
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -8,6 +8,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from app import logs
+from app.settings import Settings
 from tests.browser.chromium import ARGUMENTS, chromium
 from tests.serving import served
 
@@ -16,6 +18,7 @@ PICTURE = Path(__file__).with_name("headlight.png")
 
 def main() -> None:
     """Draws the page as it opens, with a palette of 256 colours: a fraction of the bytes, and nobody sees it."""
+    logs.configure(Settings(log_level="warning"))
     with served() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(playwright), args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1366, "height": 768}, color_scheme="dark")
