@@ -20,7 +20,9 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     rows = [HEADINGS, *memory.measure(), *forward.measure(), *drawing.measure()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     print("\n".join(lines))
 
