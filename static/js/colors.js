@@ -6,10 +6,11 @@
 
 /** @typedef {{pixels: Uint32Array, css: string[], ink: string[]}} Ramp pixels: little-endian RGBA; ink: readable text on each colour */
 
-/** OKLCH to sRGB, 0 to 255. @param {number} L @param {number} C @param {number} h degrees @returns {number[]} */
-function oklch(L, C, h) {
-  const a = C * Math.cos((h * Math.PI) / 180);
-  const b = C * Math.sin((h * Math.PI) / 180);
+/** OKLCH to sRGB. @param {number} L @param {number} C @param {number} h degrees @returns {number[]} */
+const oklch = (L, C, h) => oklab(L, C * Math.cos((h * Math.PI) / 180), C * Math.sin((h * Math.PI) / 180));
+
+/** OKLab to sRGB, 0 to 255. @param {number} L @param {number} a @param {number} b @returns {number[]} */
+function oklab(L, a, b) {
   const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
@@ -39,9 +40,18 @@ function between(hexes) {
 /** @param {number} from @param {number} to @param {number} t */
 const mix = (from, to, t) => from + (to - from) * t;
 
+/** From a blue night through amber to near-white. @param {number} t @returns {number[]} */
+function dawn(t) {
+  const rise = Math.min(1, t / 0.14);
+  const day = rise * rise * (3 - 2 * rise);
+  const chroma = 0.15 * Math.sin(Math.PI * t ** 0.72);
+  const hue = (mix(54, 94, t ** 0.85) * Math.PI) / 180;
+  return oklab(mix(0.15, 0.985, t ** 0.94), chroma * Math.cos(hue) * day, mix(-0.016, chroma * Math.sin(hue), day));
+}
+
 /** @type {Record<string, (t: number) => number[]>} */
 const RAMPS = {
-  "light dark": (t) => oklch(mix(0.145, 0.985, t ** 0.9), 0.014 + 0.155 * Math.sin(Math.PI * Math.min(1, t ** 0.8)) ** 0.9, t < 0.02 ? 265 : mix(42, 95, t ** 0.9)),
+  "light dark": (t) => dawn(t),
   "light light": (t) => oklch(mix(1, 0.3, t ** 0.8), 0.2 * Math.sin((Math.PI / 2) * Math.min(1, 1.25 * t)) * mix(1, 0.85, t), mix(292, 274, t)),
   viridis: between(["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"]),
   cividis: between(["#00204d", "#00336f", "#39486b", "#575c6d", "#707173", "#8a8779", "#a69d75", "#c4b56c", "#e4cf5b", "#ffea46"]),
@@ -75,9 +85,22 @@ export function ramp(palette, theme) {
 /** The weakest weight that a logarithmic scale still tells from nothing. */
 export const FLOOR = 1e-3;
 
-/** A weight's place in a ramp. @param {number} weight @param {import("./state.js").State["scale"]} scale */
-export function place(weight, scale) {
-  const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight;
+/**
+ * The weight that is drawn brightest on a linear scale: 1, but where nothing comes near it a round number that something does.
+ * A row over 500 tokens has small weights everywhere; the legend says what full light then means.
+ * @param {ArrayLike<number>} weights
+ */
+export function brightest(weights) {
+  let top = 0;
+  for (let i = 0; i < weights.length; i++) if (weights[i] > top) top = weights[i];
+  if (top >= 0.5 || top <= 0) return 1;
+  const step = 10 ** Math.floor(Math.log10(top));
+  return Math.min(1, Number((Math.ceil(top / step - 1e-6) * step).toPrecision(1)));
+}
+
+/** A weight's place in a ramp. @param {number} weight @param {import("./state.js").State["scale"]} scale @param {number} [top] what a linear scale draws brightest */
+export function place(weight, scale, top = 1) {
+  const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight / top;
   return Math.round(255 * Math.min(1, Math.max(0, t)));
 }
 
@@ -88,7 +111,7 @@ export function byteColors({ pixels }, scale) {
 
 const SERIES = {
   dark: ["#ffb648", "#5cc8ff", "#3ddc97", "#ff8fb1", "#c3a6ff", "#e6e36a", "#ff7a59", "#9fe8e0"],
-  light: ["#4338ca", "#c2570c", "#00795c", "#b3246b", "#0369a1", "#7a6200", "#8f2d14", "#5b616e"],
+  light: ["#4338ca", "#b04a06", "#00795c", "#b3246b", "#0369a1", "#7a6200", "#8f2d14", "#5b616e"],
 };
 
 /** Colours of several heads, told apart by colour-blind people too; the first is the focused one. @param {"light" | "dark"} theme */

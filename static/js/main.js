@@ -30,21 +30,16 @@ const bootstrap = JSON.parse(byId("bootstrap").textContent);
 /** What the page shows when the address says nothing: the default model's first example. @returns {State} */
 function home() {
   const state = blank();
-  const { trace } = bootstrap;
-  const theme = document.documentElement.dataset.theme;
-  return {
-    ...state,
-    model: trace.model,
-    text: trace.text,
-    pair: trace.pair ?? null,
-    theme: theme === "light" || theme === "dark" ? theme : "system",
-    ...startingPoint(trace),
-  };
+  const { trace, model } = bootstrap;
+  const kept = document.documentElement.dataset.theme;
+  const theme = kept === "light" || kept === "dark" ? kept : "system";
+  if (!trace) return { ...state, model: model.id, theme };
+  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, theme, ...startingPoint(trace) };
 }
 
 const store = new Store(home());
 const session = new Session(new Api(), refresh);
-session.adopt(bootstrap.trace);
+if (bootstrap.trace) session.adopt(bootstrap.trace);
 
 /** @type {import("./scene.js").Place | null} what is under the pointer; no part of the address */
 let cursor = null;
@@ -208,10 +203,16 @@ mountShare({
 // ---------------------------------------------------------------- controls that are the state
 
 const controls = /** @type {(HTMLElement & {value: string})[]} */ ([...document.querySelectorAll("[data-state]")]);
+/** Parts that only some views need. */
+const only = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-only]")]);
 for (const control of controls) {
   const name = /** @type {keyof State} */ (control.dataset.state);
   control.addEventListener(control.matches("[type=range]") ? "input" : "change", () => {
-    store.set({ [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value });
+    /** @type {Partial<State>} */
+    const patch = { [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value };
+    // Where several heads are in focus together, they stay in focus, taken together the other way.
+    if (patch.aggregate && typeof store.state.head !== "number") patch.head = patch.aggregate;
+    store.set(patch);
   });
 }
 
@@ -233,8 +234,8 @@ tabs.forEach((tab, i) => {
 function updateControls(state) {
   for (const control of controls) {
     control.value = String(state[/** @type {keyof State} */ (control.dataset.state)]);
-    if (control.dataset.only) control.hidden = !control.dataset.only.split(" ").includes(state.view);
   }
+  for (const part of only) part.hidden = !part.dataset.only?.split(" ").includes(state.view);
   byId("threshold-value").textContent = state.threshold ? state.threshold.toFixed(2) : "0";
   for (const tab of tabs) {
     const chosen = tab.dataset.view === state.view;
@@ -251,8 +252,8 @@ function updateControls(state) {
 
 let legendOf = "";
 /** @param {Scene} now */
-function updateLegend({ ramp, state, theme }) {
-  const name = `${state.palette} ${theme} ${state.scale}`;
+function updateLegend({ ramp, state, theme, top }) {
+  const name = `${state.palette} ${theme} ${state.scale} ${top}`;
   if (name === legendOf) return;
   legendOf = name;
   const legend = byId("legend");
@@ -262,6 +263,7 @@ function updateLegend({ ramp, state, theme }) {
   for (let i = 0; i < 256; i++) pixels[i] = ramp.pixels[i];
   context.putImageData(image, 0, 0);
   legend.firstElementChild.textContent = state.scale === "log" ? "≤ .001" : "0";
+  legend.lastElementChild.textContent = state.scale === "log" ? "1" : String(top);
 }
 
 /** @param {Scene} now */
@@ -330,19 +332,33 @@ function updateBlocks({ trace, attention }) {
   );
 }
 
+/** What is there before any sentence is. */
+function invite() {
+  byId("focus-title").textContent = "What does it look at?";
+  byId("view").replaceChildren(h("p.empty", {}, "Type a sentence above and press Enter: every head of every layer lights up."));
+}
+
+let spoken = "";
+/** The state that is on screen: the store's, but for a moment before a new trace arrives. */
+let drawn = store.state;
+
 function render() {
   const { state } = store;
   updateControls(state);
   header.update(state);
   header.complain(session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
-  if (!session.shows(state) && !session.problem) session.read(state);
-  if (!session.trace) return;
-  const patch = session.shows(state) ? mend(state, session.trace) : {};
-  if (Object.keys(patch).length) return store.set(patch, { silent: true });
-  scene = sceneOf(state, session, cursor);
+  if (state.text && !session.shows(state) && !session.problem) session.read(state);
+  if (!session.trace) return invite();
+  const arrived = session.shows(state);
+  if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
+  const patch = mend(state, session.trace);
+  if (arrived && Object.keys(patch).length) return store.set(patch, { silent: true });
+  // A text that cannot be read leaves the picture before it, without places that only the other text has.
+  drawn = arrived ? state : { ...state, query: null, key: null, ...patch };
+  scene = sceneOf(drawn, session, cursor);
   if (!scene) return;
-  session.follow(state, scene.chosen);
+  session.follow(drawn, scene.chosen);
   updateLegend(scene);
   updateTitle(scene);
   updateBlocks(scene);
@@ -354,16 +370,16 @@ function render() {
   if (words && words !== spoken) say((spoken = words));
   document.documentElement.dataset.ready = String(!session.busy && scene.heads.length > 0 && scene.overview !== null);
 }
-let spoken = "";
 
 /** @type {number | undefined} */
 let resting;
 /** What changes under a moving pointer, and nothing else; the arithmetic follows when the pointer rests. */
 function hover() {
   measured("hover", () => {
-    scene = sceneOf(store.state, session, cursor);
+    scene = sceneOf(drawn, session, cursor);
     if (!scene) return;
-    viewOf(store.state.view).update(scene);
+    viewOf(drawn.view).update(scene);
+    updateLegend(scene);
     updateReadout(scene);
   });
   clearTimeout(resting);

@@ -34,6 +34,13 @@ export function strongest(values, count) {
     .slice(0, count);
 }
 
+/** The same with nothing on the diagonal. @param {Matrix} matrix @returns {Matrix} */
+export function withoutDiagonal({ values, rows, cols }) {
+  const others = values.slice();
+  for (let i = 0; i < Math.min(rows, cols); i++) others[i * cols + i] = 0;
+  return { values: others, rows, cols };
+}
+
 /** The largest value's row and column. @param {Matrix} matrix */
 export function peak({ values, cols }) {
   let best = 0;

@@ -1,8 +1,8 @@
 // @ts-check
 /** Everything the views draw from, in one frozen value per moment: views are functions of a scene. */
-import { byteColors, ramp, series } from "./colors.js";
+import { brightest, byteColors, ramp, series } from "./colors.js";
 import { headName } from "./format.js";
-import { peak, pick, rowOf, strongest } from "./matrix.js";
+import { columnOf, peak, pick, rowOf, strongest, withoutDiagonal } from "./matrix.js";
 import { attentionOf, visible } from "./trace.js";
 
 /** @typedef {import("./matrix.js").Matrix} Matrix */
@@ -25,6 +25,7 @@ import { attentionOf, visible } from "./trace.js";
  * @property {"light" | "dark"} theme
  * @property {import("./colors.js").Ramp} ramp
  * @property {Uint32Array} bytes colours of byte weights
+ * @property {number} top the weight that a linear scale draws brightest
  * @property {number[]} queries visible query tokens
  * @property {number[]} keys visible key tokens
  * @property {Head[]} heads the focused one first; only those whose map is here
@@ -62,13 +63,14 @@ export function sceneOf(state, session, cursor) {
     return [{ ref, name: headName(ref), color: palette[i % palette.length], whole, shown }];
   });
   const held = state.query === null ? null : { query: state.query, key: state.key };
-  return {
+  const scene = {
     state,
     trace,
     attention,
     theme,
     ramp: colors,
     bytes: byteColors(colors, state.scale),
+    top: 1,
     queries,
     keys,
     heads,
@@ -77,20 +79,28 @@ export function sceneOf(state, session, cursor) {
     arithmetic: session.arithmetic,
     held,
     cursor,
-    chosen: choose(held ?? cursor, heads[0], queries, keys),
+    chosen: choose(held ?? cursor, heads[0], queries, keys, attention),
   };
+  const [head] = heads;
+  if (head) scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
+  return scene;
 }
 
 /**
- * The cell to explain: the one asked for, the strongest of the row asked for, else the head's strongest.
+ * The cell to explain: the one asked for, the strongest of the row asked for, else the strongest from one word to another.
  * @param {Place | null} asked @param {Head | undefined} head @param {number[]} queries @param {number[]} keys
+ * @param {import("./trace.js").Attention} attention
  * @returns {Place | null}
  */
-function choose(asked, head, queries, keys) {
+function choose(asked, head, queries, keys, attention) {
   if (!head) return asked;
   if (!asked) {
-    const { row, col } = peak(head.shown);
-    return { query: queries[row], key: keys[col] };
+    const rows = visible(attention.queries, "hide");
+    const cols = visible(attention.keys, "hide");
+    const words = pick(head.whole, rows, cols);
+    const itself = attention.queries === attention.keys && rows.length > 1;
+    const { row, col } = peak(itself ? withoutDiagonal(words) : words);
+    return { query: rows[row], key: cols[col] };
   }
   if (asked.key !== null) return asked;
   const row = queries.indexOf(asked.query);
@@ -100,3 +110,15 @@ function choose(asked, head, queries, keys) {
 
 /** The row that a view shows: the one under the pointer, else the locked one, else the chosen one. @param {Scene} scene */
 export const liveQuery = ({ cursor, held, chosen }) => (cursor ?? held ?? chosen)?.query ?? 0;
+
+/** Weights of every visible token as seen from the chosen one. @param {Scene} scene @param {Head} head */
+export function seenFrom(scene, head) {
+  const { state, queries, keys } = scene;
+  const token = liveQuery(scene);
+  if (state.direction === "to") {
+    const row = queries.indexOf(token);
+    return { token, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };
+  }
+  const col = keys.indexOf(token);
+  return { token, tokens: queries, weights: columnOf(head.shown, Math.max(0, col)) };
+}

@@ -98,6 +98,8 @@ export function mend(state, trace) {
   if (!holds({ layer: state.layer, head: 0 })) patch.layer = attention.layers - 1;
   if (!holds({ layer: 0, head: state.head })) patch.head = attention.heads - 1;
   if (!state.also.every(holds)) patch.also = state.also.filter(holds);
+  const head = patch.head ?? state.head;
+  if (typeof head !== "number" && head !== state.aggregate) patch.aggregate = head;
   if (state.query !== null && state.query >= attention.queries.length) patch.query = patch.key = null;
   if (state.key !== null && state.key >= attention.keys.length) patch.key = null;
   return patch;

@@ -4,16 +4,23 @@ import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
 import { label } from "../trace.js";
-import { seenFrom } from "./text.js";
+import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
 /** @type {Promise<any> | null} */
 let library = null;
 
+/**
+ * Plotly adds style elements, which this page's policy forbids, unless elements with these ids are there already.
+ * The first takes its few rules; the second belongs to maps, which the page does not draw.
+ */
+const STYLES = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
+
 /** @param {string} url @returns {Promise<any>} */
 function load(url) {
   library ??= new Promise((resolve, reject) => {
+    for (const id of STYLES) document.head.append(h("meta", { id, class: "no-inline-styles" }));
     const script = h("script", { src: url });
     script.addEventListener("load", () => resolve(/** @type {any} */ (window).Plotly));
     script.addEventListener("error", () => {
@@ -27,9 +34,9 @@ function load(url) {
 
 /**
  * What plotly is asked to draw.
- * @param {Scene} scene @param {import("../canvas.js").Look} colors
+ * @param {Scene} scene @param {import("../canvas.js").Look} colors @param {number} width
  */
-export function chart(scene, colors) {
+export function chart(scene, colors, width) {
   const palette = series(scene.theme);
   const size = 12 * colors.unit;
   /** @type {string[]} */
@@ -48,7 +55,7 @@ export function chart(scene, colors) {
       hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",
     };
   });
-  const every = Math.ceil(names.length / 64);
+  const every = Math.ceil((names.length * 17 * colors.unit) / width);
   const font = { family: colors.mono, size, color: colors.ink2 };
   const log = scene.state.scale === "log";
   const layout = {
@@ -58,7 +65,7 @@ export function chart(scene, colors) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font,
-    margin: { l: 56 * colors.unit, r: 8, t: 16, b: 84 * colors.unit },
+    margin: { l: 64 * colors.unit, r: 8, t: 16, b: 84 * colors.unit },
     showlegend: false,
     hoverlabel: { font: { family: colors.mono, size } },
     xaxis: {
@@ -69,7 +76,7 @@ export function chart(scene, colors) {
       fixedrange: true,
     },
     yaxis: {
-      title: { text: "weight α", font },
+      title: { text: "weight α", font, standoff: 12 },
       type: log ? "log" : "linear",
       range: log ? [-3, 0.05] : undefined,
       rangemode: "tozero",
@@ -98,7 +105,7 @@ export function mountBars(host, { url, fail }) {
       return;
     }
     if (!alive || !scene) return;
-    const { data, layout } = chart(scene, look());
+    const { data, layout } = chart(scene, look(), host.clientWidth - 72);
     await Plotly.react(plot, data, { ...layout, width: host.clientWidth, height: host.clientHeight }, { displayModeBar: false, responsive: false });
     plot.classList.add("ready");
   }

@@ -10,7 +10,8 @@ import { refName } from "../state.js";
 /** @typedef {{ref: HeadRef, x: number, y: number, size: number}} Tile */
 /** @typedef {{tiles: Tile[], tile: number, gap: number, columns: number, across: boolean, ranked: boolean, width: number, height: number, left: number, top: number}} Layout */
 
-const GUTTER = 28;
+const GUTTER = 32;
+const ABOVE = 20;
 const LARGEST = 64;
 const LABEL = 12;
 
@@ -22,14 +23,16 @@ const LABEL = 12;
 export function arrange({ layers, heads, width, height, aggregate, ranked, unit = 1 }) {
   if (ranked) return arrangeRanked(ranked, width, height, unit);
   const gutter = GUTTER * unit;
+  const above = ABOVE * unit;
+  const caption = LABEL * unit + 6;
   const size = (/** @type {number} */ columns, /** @type {number} */ rows) =>
-    Math.min(LARGEST * unit, (width - gutter) / columns, (height - gutter) / rows);
+    Math.min(LARGEST * unit, (width - gutter) / columns, (height - above - caption) / rows);
   const across = size(layers, heads + 1) >= size(heads + 1, layers);
   const pitch = Math.max(8, Math.floor(across ? size(layers, heads + 1) : size(heads + 1, layers)));
   const gap = pitch > 20 ? 4 : pitch > 12 ? 2 : 1;
   const tile = pitch - gap;
   const left = gutter;
-  const top = gutter;
+  const top = above;
   /** @type {Tile[]} */
   const tiles = [];
   for (let layer = 0; layer < layers; layer++) {
@@ -45,11 +48,12 @@ export function arrange({ layers, heads, width, height, aggregate, ranked, unit 
   tiles.push({
     ref: { layer: "all", head: aggregate },
     x: across ? left - corner - gap : left + lane,
-    y: across ? top + lane : top - corner - gap,
+    y: across ? top + lane : top + layers * pitch + gap,
     size: corner,
   });
   const [columns, rows] = across ? [layers, heads + 1] : [heads + 1, layers];
-  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch, height: top + rows * pitch + gap };
+  const below = across ? caption : corner + gap;
+  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch + gap, height: top + rows * pitch + gap + below };
 }
 
 /** @param {HeadRef[]} ranked @param {number} width @param {number} height @param {number} unit @returns {Layout} */
@@ -167,9 +171,24 @@ function paintLabels(context, scene, layout, colors, hover) {
     const layerLit = ref.layer === (hover ?? state).layer;
     const headLit = ref.head === (hover ?? state).head;
     const middle = { x: x + size / 2, y: y + size / 2 };
-    if (ref.head === 0) across ? write(`${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`${ref.layer}`, layout.left - 10 * unit, middle.y, layerLit);
+    const wide = tile >= 24 * unit || across;
+    if (ref.head === 0) across ? write(`L${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`L${ref.layer}`, layout.left - 14 * unit, middle.y, layerLit);
     if (ref.layer === 0 && typeof ref.head === "number")
-      across ? write(`${ref.head}`, layout.left - 12 * unit, middle.y, headLit) : write(`${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
+      across ? write(`H${ref.head}`, layout.left - 15 * unit, middle.y, headLit) : write(`${wide ? "H" : ""}${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
+  }
+  // What the last lane is: the heads of each layer taken together, and of all layers.
+  const all = tiles.find(({ ref }) => ref.layer === "all");
+  if (!all) return;
+  const allLit = (hover ?? state).layer === "all";
+  const laneLit = !allLit && typeof (hover ?? state).head !== "number";
+  const under = all.y + tile + 9 * unit;
+  if (across) {
+    write("all", all.x + all.size / 2, under, allLit);
+    write(`${state.aggregate} of each layer`, layout.left + (layout.columns * (tile + layout.gap)) / 2, under, laneLit);
+  } else {
+    context.textAlign = "right";
+    write(state.aggregate, all.x + tile, layout.top - 9 * unit, laneLit);
+    write(`${state.aggregate} of all`, all.x - 6 * unit, all.y + all.size / 2, allLit);
   }
 }
 
@@ -285,7 +304,7 @@ export function mountHeadGrid(host, { focus, say }) {
     const sharp = hover.layer !== "all" && typeof hover.head === "number" ? stats?.sharpness[hover.layer]?.[hover.head] : undefined;
     cardText.textContent = sharp === undefined ? "" : `sharpness ${number(sharp)} · ${character(hover, stats)}`;
     const box = canvas.getBoundingClientRect();
-    const beside = Math.max(box.left + tile.x + tile.size, box.left + 0) + 14;
+    const beside = box.right + 14;
     const left = beside + card.offsetWidth > innerWidth - 8 ? Math.max(8, box.left + tile.x - card.offsetWidth - 14) : beside;
     card.style.left = `${left}px`;
     card.style.top = `${Math.max(8, Math.min(innerHeight - card.offsetHeight - 8, box.top + tile.y - 40))}px`;

@@ -15,11 +15,11 @@ const LONGEST_LABEL = 104;
 /** From this size on a cell has room for its number. */
 const ROOM_FOR_NUMBER = 30;
 
-/** @param {Matrix} matrix @param {import("../colors.js").Ramp} ramp @param {import("../state.js").State["scale"]} scale @param {number} threshold */
-export function paintCells({ values, rows, cols }, { pixels }, scale, threshold) {
+/** @param {Matrix} matrix @param {Pick<Scene, "ramp" | "state" | "top">} scene */
+export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { scale, threshold }, top }) {
   const image = new ImageData(cols, rows);
   const out = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale)];
+  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale, top)];
   return image;
 }
 
@@ -63,14 +63,14 @@ const LETTERS = 13;
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintAxes(context, scene, frame, colors) {
-  const { attention, queries, keys, cursor, held } = scene;
+  const { attention, queries, keys, cursor, held, chosen } = scene;
   const { cell, left, top, width, height, font } = frame;
-  const live = cursor ?? held;
+  const live = cursor ?? held ?? chosen;
   const row = live ? queries.indexOf(live.query) : -1;
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
   if (cell >= 9) {
-    context.fillStyle = scene.ramp.css[0];
+    context.fillStyle = colors.ground;
     for (let i = 1; i < frame.cols; i++) context.fillRect(left + i * cell - 0.5, top, 1, height);
     for (let i = 1; i < frame.rows; i++) context.fillRect(left, top + i * cell - 0.5, width, 1);
   }
@@ -84,31 +84,25 @@ export function paintAxes(context, scene, frame, colors) {
     context.translate(x, y);
     context.rotate(turn);
     context.font = `${lit ? "600 " : ""}${font}px ${colors.mono}`;
-    if (lit && every > 1) {
-      const wide = context.measureText(text).width;
-      context.fillStyle = colors.ground;
-      context.fillRect(turn ? -2 : -wide - 2, -font * 0.7, wide + 4, font * 1.4);
-    }
-    context.globalAlpha = dim && !lit ? 0.62 : 1;
+    context.globalAlpha = dim && !lit ? 0.75 : 1;
     context.fillStyle = lit ? colors.ink : colors.ink2;
     context.textAlign = turn ? "left" : "right";
     context.fillText(text, 0, 0);
     context.restore();
   };
   const turn = frame.slanted ? -Math.PI / 4 : -Math.PI / 2;
-  const passes = every > 1 ? [false, true] : [true];
-  for (const lits of passes) {
-    queries.forEach((token, i) => {
-      const lit = i === row;
-      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
-      write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
-    });
-    keys.forEach((token, i) => {
-      const lit = i === col;
-      if (every > 1 ? (lits ? !lit : lit || i % every) : false) return;
-      write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
-    });
-  }
+  const hidden = (/** @type {number} */ i, /** @type {number} */ lit) =>
+    every > 1 && i !== lit && (i % every !== 0 || (lit >= 0 && Math.abs(i - lit) * cell < font * 1.1));
+  queries.forEach((token, i) => {
+    const lit = i === row;
+    if (hidden(i, row)) return;
+    write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
+  });
+  keys.forEach((token, i) => {
+    const lit = i === col;
+    if (hidden(i, col)) return;
+    write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
+  });
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row @param {number} col */
@@ -124,6 +118,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
     box(left - 1, top + heldRow * cell - 0.5, width + 2, cell + 1, 2, colors.accent);
     if (heldCol >= 0) box(left + heldCol * cell - 0.5, top + heldRow * cell - 0.5, cell + 1, cell + 1, 3, colors.accent);
   }
+  if (!held && !cursor && row >= 0 && col >= 0) box(left + col * cell - 0.5, top + row * cell - 0.5, cell + 1, cell + 1, 2, colors.accent);
   if (cursor) {
     context.globalAlpha = 0.55;
     if (row >= 0) box(left - 0.5, top + row * cell - 0.5, width + 1, cell + 1, 1, colors.ink2);
@@ -134,7 +129,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
 }
 
 /** The numbers of the row in question. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row */
-function paintNumbers(context, { heads, ramp, state }, { cell, left, top, cols }, colors, row) {
+function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, left, top, cols }, colors, row) {
   if (row < 0 || !heads[0]) return;
   const { values } = heads[0].shown;
   context.font = `${Math.min(12 * colors.unit, cell * 0.34)}px ${colors.mono}`;
@@ -143,7 +138,7 @@ function paintNumbers(context, { heads, ramp, state }, { cell, left, top, cols }
   for (let i = 0; i < cols; i++) {
     const weight = values[row * cols + i];
     if (weight < Math.max(0.005, state.threshold)) continue;
-    context.fillStyle = ramp.ink[place(weight, state.scale)];
+    context.fillStyle = ramp.ink[place(weight, state.scale, brightest)];
     context.fillText(weight.toFixed(2).replace(/^0/, ""), left + (i + 0.5) * cell, top + (row + 0.5) * cell + 1);
   }
 }
@@ -190,7 +185,7 @@ export function mountHeatmap(host, actions) {
       if (name !== painted || head.shown !== paintedMatrix) {
         cells.width = head.shown.cols;
         cells.height = head.shown.rows;
-        cells.getContext("2d")?.putImageData(paintCells(head.shown, now.ramp, now.state.scale, now.state.threshold), 0, 0);
+        cells.getContext("2d")?.putImageData(paintCells(head.shown, now), 0, 0);
         painted = name;
         paintedMatrix = head.shown;
       }

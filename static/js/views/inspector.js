@@ -1,11 +1,14 @@
 // @ts-check
 /** How one weight came about: the network's own numbers, from the two vectors to what was written. */
 import { h, s } from "../dom.js";
-import { exact, headName, number, percent } from "../format.js";
+import { exact, number, percent } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
 import { label } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
+
+/** A bias below this share of the score is float32's rounding, not a bias. */
+const ROUNDING = 1e-6;
 
 /** A number with its every digit on hover. @param {number} x */
 const value = (x) => h("span.number", { title: exact(x) }, number(x));
@@ -51,11 +54,11 @@ function arithmetic(a, block) {
       h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`),
     ),
     step(
-      "2  Scale",
+      "2  Score",
       root
         ? h("p.formula", {}, value(a.raw), " ÷ ", root, " = ", value(a.scaled))
-        : h("p.formula", {}, value(a.raw), " stays as it is = ", value(a.scaled)),
-      a.bias ? h("p.formula", {}, value(a.scaled), " + bias ", value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
+        : h("p.formula", {}, value(a.raw), ", unscaled"),
+      Math.abs(a.bias) > ROUNDING * Math.max(1, Math.abs(a.scaled)) ? h("p.formula", {}, value(a.scaled), " + bias ", value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
       a.masked ? h("p.aside", {}, "The mask hides this key: its score is −∞.") : null,
     ),
     step(
@@ -134,7 +137,7 @@ export function mountInspector(host, actions) {
           {},
           h("p.pair", { "aria-label": `${label(query)} attends to ${label(key)}` }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
           h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
-          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to in ${headName(state)}.`),
+          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to.`),
         ),
         ...(parts?.steps ?? []),
         ranking(scene, actions) ?? "",

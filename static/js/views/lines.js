@@ -15,16 +15,16 @@ const CROWDED = 0.04;
 /** @param {{width: number, height: number, tokens: number, unit: number}} given @returns {Frame} */
 export function frameOf({ width, height, tokens, unit }) {
   const header = 24 * unit;
-  const pitch = Math.max(15 * unit, Math.min(34 * unit, (height - header - 4) / tokens));
+  const pitch = Math.max(15 * unit, Math.min(44 * unit, (height - header - 4) / tokens));
   const middle = width / 2;
-  const span = Math.min(width - 250 * unit, 460 * unit);
+  const span = Math.min(width - 250 * unit, 560 * unit);
   return {
     pitch,
     top: header,
     left: middle - Math.max(span, 80) / 2,
     right: middle + Math.max(span, 80) / 2,
     height: header + pitch * tokens + 4,
-    font: Math.min(15 * unit, Math.max(10 * unit, pitch * 0.62)),
+    font: Math.min(16 * unit, Math.max(10 * unit, pitch * 0.5)),
   };
 }
 
@@ -64,7 +64,7 @@ export function paintLines(context, scene, frame, colors) {
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ at, /** @type {CanvasTextAlign} */ align, /** @type {number} */ lit, /** @type {boolean} */ dim) => {
     context.font = `${lit > 0.15 ? "600 " : ""}${font}px ${colors.mono}`;
     context.textAlign = align;
-    context.globalAlpha = row < 0 ? (dim ? 0.62 : 1) : Math.max(dim ? 0.62 : 0.75, Math.min(1, 0.6 + lit));
+    context.globalAlpha = row < 0 ? (dim ? 0.75 : 1) : Math.max(0.75, Math.min(1, 0.6 + lit));
     context.fillStyle = lit > 0.15 || row < 0 ? colors.ink : colors.ink2;
     context.fillText(text, x, at);
     context.globalAlpha = 1;
@@ -95,6 +95,8 @@ export function mountLines(host, { point, lock, release, say }) {
   let scene = null;
   /** @type {Frame | null} */
   let frame = null;
+  /** @type {number | undefined} the held row that has been scrolled to */
+  let shownHeld;
 
   /** @param {MouseEvent} event */
   function under(event) {
@@ -142,6 +144,9 @@ export function mountLines(host, { point, lock, release, say }) {
         const tokens = Math.max(next.queries.length, next.keys.length);
         frame = frameOf({ width: host.clientWidth, height: host.clientHeight, tokens, unit: colors.unit });
         const overflows = frame.height > host.clientHeight + 1;
+        const held = next.held ? next.queries.indexOf(next.held.query) : -1;
+        if (held >= 0 && next.held?.query !== shownHeld) scroller.scrollTop = frame.top + held * frame.pitch - host.clientHeight / 2;
+        shownHeld = next.held?.query;
         paintLines(fit(canvas, host.clientWidth - (overflows ? 14 : 0), frame.height), next, frame, colors);
       });
       const names = next.heads.map((head) => head.name).join(", ");

@@ -30,7 +30,7 @@ export function mountTable(host) {
       drawn = name;
       values = head.shown.values;
       const few = keys.length <= WHOLE;
-      const headings = few ? keys.map((key) => h("th", { scope: "col" }, label(attention.keys[key]))) : [h("th", { scope: "col" }, `${LISTED} strongest`)];
+      const headings = few ? keys.map((key) => h("th", { scope: "col" }, label(attention.keys[key]))) : [h("th.list", { scope: "col" }, `${LISTED} strongest keys`)];
       const rows = queries.map((query, i) => {
         const weights = rowOf(head.shown, i);
         const cells = few
