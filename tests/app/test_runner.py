@@ -35,7 +35,7 @@ class Gate:
             self.calls += 1
             self.threads.add(get_ident())
             self.reached.set()
-            assert self.open.wait(30)
+            assert self.open.wait(5)
             return real(*args, **kwargs)
 
         monkeypatch.setattr(engine, "trace", gated)
