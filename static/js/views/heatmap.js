@@ -46,7 +46,7 @@ export function frameOf({ width, height, rows, cols, longest, unit }) {
     slanted = cell >= 19 * unit;
     font = Math.min(13 * unit, Math.max(9 * unit, cell + unit));
   }
-  const { cell, top } = frame;
+  const { cell } = frame;
   const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - 60 * unit));
   return { ...frame, left, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
 }
