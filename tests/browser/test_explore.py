@@ -369,6 +369,21 @@ def test_a_server_that_is_gone(visit: Open) -> None:
     expect(seen.page.locator("#weight")).to_have_text("0.647")
 
 
+def test_what_failed_is_not_asked_for_over_and_over(visit: Open) -> None:
+    seen = visit()
+    asked = []
+    seen.page.route("**/arithmetic?**", lambda route: (asked.append(route.request.url), route.abort()))
+    seen.page.mouse.click(*seen.cell(8, 0))
+    expect(seen.page.locator("#problem")).to_contain_text("cannot be reached")
+    seen.page.wait_for_timeout(500)
+    assert len(asked) == 1
+    seen.page.unroute("**/arithmetic?**")
+    seen.page.mouse.click(*seen.cell(8, 2))
+    expect(seen.page.locator(".verdict .chip")).to_have_text(["street", "animal"])
+    expect(seen.page.locator("#inspector.waiting")).to_have_count(0)
+    expect(seen.page.locator("#problem")).to_be_hidden()
+
+
 def test_a_server_that_forgot_the_trace(visit: Open, server: str) -> None:
     seen = visit()
     forgotten = []
