@@ -177,6 +177,7 @@ def digest(
         "model": model.id,
         "revision": model.revision,
         "dtype": str(parameter.dtype),
+        "text": [inputs.text, inputs.pair],
         "tokens": inputs.content,
         "patches": [patch.to_json() for patch in patches],
         "seed": seed,
