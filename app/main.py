@@ -61,14 +61,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _describe(app: FastAPI, opening: str | None) -> None:
-    """Complete the OpenAPI document: the shape of problems, and for every trace id one that can be tried at once."""
+    """Complete the OpenAPI document: the shape of problems, and parameters that the API page can try at once."""
     document = app.openapi()
     _, found = models_json_schema([(schemas.ProblemBody, "serialization")], ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= found["$defs"]
     for path, calls in document["paths"].items():
         for parameter in (parameter for call in calls.values() for parameter in call.get("parameters", ())):
+            examples = parameter["schema"].get("examples", ())
             if parameter["name"] == "id" and path.startswith("/api/v1/traces/") and opening:
-                parameter["example"] = opening
+                examples = (opening,)
+            if examples:
+                parameter["example"] = examples[0]
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -18,6 +18,7 @@ from app.cache import Lru
 from app.metrics import Metrics
 from app.problems import Busy, UnknownModel, UnknownTrace, did_you_mean
 from app.settings import Settings
+from engine import load as load_model
 
 T = TypeVar("T")
 Status = Literal["loaded", "loading", "ready", "absent"]
@@ -178,7 +179,7 @@ class LocalRunner:
 
     async def _load(self, name: str) -> engine.Model:
         log.info("model.loading", model=name)
-        load = partial(engine.load, name, device=self._settings.device)
+        load = partial(load_model, name, device=self._settings.device)
         model, seconds = await _on(self._loading, partial(timed, load))
         self._loaded[model.id] = model
         log.info("model.loaded", model=name, seconds=round(seconds, 3))

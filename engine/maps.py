@@ -268,7 +268,7 @@ def arithmetic(
         raw=raw,
         scale=about.scale,
         scaled=scaled,
-        bias=0.0 if masked else score - scaled,
+        bias=0.0,
         masked=masked,
         score=score,
         row_max=row_max,

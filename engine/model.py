@@ -211,6 +211,7 @@ def digest(
         "model": model.id,
         "revision": model.revision,
         "dtype": str(parameter.dtype),
+        "text": [inputs.text, inputs.pair],
         "tokens": inputs.content,
         "decode": inputs.decode,
         "patches": [patch.to_json() for patch in patches],

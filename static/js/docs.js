@@ -4,6 +4,12 @@
 const host = /** @type {HTMLElement} */ (document.getElementById("calls"));
 const { SwaggerUIBundle } = /** @type {any} */ (window);
 
+/** Numbers a person can read, unless they chose a format. @param {{headers: Record<string, string>}} request */
+function readable(request) {
+  if (request.headers.accept === "*/*") request.headers.accept = "application/json, */*;q=0.1";
+  return request;
+}
+
 SwaggerUIBundle({
   domNode: host,
   url: host.dataset.openapi,
@@ -14,4 +20,5 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   validatorUrl: null, // it would ask another host
+  requestInterceptor: readable,
 });

@@ -65,6 +65,7 @@ export function mountHeader({ models, run, forget }) {
     /** The fields show what is on screen, unless somebody is writing. @param {import("./state.js").State} state */
     update(state) {
       model.value = state.model;
+      model.title = models.find((m) => m.id === state.model)?.summary ?? "";
       const form = `${state.model} ${state.text} ${state.pair}`;
       if (sentences.dataset.shown !== form) {
         sentences.dataset.shown = form;

@@ -3,16 +3,18 @@
 import "./elements/register.js";
 import { Api } from "./api.js";
 import { measured, onResize } from "./canvas.js";
-import { byId, h, icon } from "./dom.js";
+import { mountCaptions } from "./captions.js";
+import { mountControls } from "./controls.js";
+import { byId, h } from "./dom.js";
 import { startingPoint } from "./examples.js";
-import { exact, headName, number, percent, shortName } from "./format.js";
 import { mountHeader } from "./header.js";
 import { mountKeyboard } from "./keyboard.js";
 import { sceneOf } from "./scene.js";
 import { Session } from "./session.js";
 import { mountShare } from "./share.js";
+import { say, sentence, toast } from "./speech.js";
 import { blank, refName, Store } from "./state.js";
-import { attentionName, attentionOf, attentions, label, mend } from "./trace.js";
+import { attentionOf, mend } from "./trace.js";
 import { mountBars } from "./views/bars.js";
 import { mountHeadGrid } from "./views/headgrid.js";
 import { mountHeatmap } from "./views/heatmap.js";
@@ -125,38 +127,6 @@ async function run(what, example = false) {
   store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace), ...at });
 }
 
-// ---------------------------------------------------------------- speaking
-
-/** @type {number | undefined} */
-let speaking;
-/** @param {string} sentence */
-function say(sentence) {
-  clearTimeout(speaking);
-  speaking = window.setTimeout(() => {
-    byId("live").textContent = sentence;
-  }, 150);
-}
-
-/** @type {number | undefined} */
-let fading;
-/** @param {string} sentence */
-function toast(sentence) {
-  const box = byId("toast");
-  box.textContent = sentence;
-  box.hidden = false;
-  clearTimeout(fading);
-  fading = window.setTimeout(() => {
-    box.hidden = true;
-  }, 4000);
-}
-
-/** What is seen, as a sentence. @param {Scene} now */
-function sentence({ heads, chosen, attention, state }) {
-  if (!heads[0] || !chosen || chosen.key === null) return "";
-  const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
-  return `${headName(state)}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.`;
-}
-
 // ---------------------------------------------------------------- views
 
 const VIEWS = {
@@ -186,9 +156,14 @@ const header = mountHeader({
   models: bootstrap.models,
   run,
   forget: () => {
-    session.problem = null;
+    dismissed = session.problem;
     refresh();
   },
+});
+const controls = mountControls(store);
+const captions = mountCaptions({
+  letGo: (ref) => actions.focus(ref, true),
+  choose: ({ stack, block }) => store.set({ stack, block: block.name, query: null, key: null }),
 });
 const grid = mountHeadGrid(byId("grids"), actions);
 const inspector = mountInspector(byId("inspector"), actions);
@@ -200,137 +175,7 @@ mountShare({
   picture: async () => mounted?.view.image?.().toDataURL("image/png") ?? (await mounted?.view.picture?.()) ?? null,
 });
 
-// ---------------------------------------------------------------- controls that are the state
-
-const controls = /** @type {(HTMLElement & {value: string})[]} */ ([...document.querySelectorAll("[data-state]")]);
-/** Parts that only some views need. */
-const only = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-only]")]);
-for (const control of controls) {
-  const name = /** @type {keyof State} */ (control.dataset.state);
-  control.addEventListener(control.matches("[type=range]") ? "input" : "change", () => {
-    /** @type {Partial<State>} */
-    const patch = { [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value };
-    // Where several heads are in focus together, they stay in focus, taken together the other way.
-    if (patch.aggregate && typeof store.state.head !== "number") patch.head = patch.aggregate;
-    store.set(patch);
-  });
-}
-
-const tabs = /** @type {HTMLElement[]} */ ([...byId("tabs").children]);
-const show = (/** @type {number} */ i) => store.set({ view: /** @type {State["view"]} */ (tabs[i].dataset.view) });
-tabs.forEach((tab, i) => {
-  tab.addEventListener("click", () => show(i));
-  tab.addEventListener("keydown", (event) => {
-    const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: tabs.length - 1 }[event.key];
-    if (to === undefined) return;
-    const next = (to + tabs.length) % tabs.length;
-    show(next);
-    tabs[next].focus();
-    event.preventDefault();
-  });
-});
-
-/** @param {State} state */
-function updateControls(state) {
-  for (const control of controls) {
-    control.value = String(state[/** @type {keyof State} */ (control.dataset.state)]);
-  }
-  for (const part of only) part.hidden = !part.dataset.only?.split(" ").includes(state.view);
-  byId("threshold-value").textContent = state.threshold ? state.threshold.toFixed(2) : "0";
-  for (const tab of tabs) {
-    const chosen = tab.dataset.view === state.view;
-    tab.setAttribute("aria-selected", String(chosen));
-    tab.tabIndex = chosen ? 0 : -1;
-    if (chosen) byId("view").setAttribute("aria-labelledby", tab.id);
-  }
-  byId("theme-name").textContent = `Theme: ${state.theme}`;
-  byId("theme").title = `Theme: ${state.theme}`;
-  if (document.documentElement.dataset.theme !== state.theme) document.documentElement.dataset.theme = state.theme;
-}
-
 // ---------------------------------------------------------------- drawing
-
-let legendOf = "";
-/** @param {Scene} now */
-function updateLegend({ ramp, state, theme, top }) {
-  const name = `${state.palette} ${theme} ${state.scale} ${top}`;
-  if (name === legendOf) return;
-  legendOf = name;
-  const legend = byId("legend");
-  const context = legend.querySelector("canvas").getContext("2d");
-  const image = new ImageData(256, 1);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < 256; i++) pixels[i] = ramp.pixels[i];
-  context.putImageData(image, 0, 0);
-  legend.firstElementChild.textContent = state.scale === "log" ? "≤ .001" : "0";
-  legend.lastElementChild.textContent = state.scale === "log" ? "1" : String(top);
-}
-
-/** @param {Scene} now */
-function updateReadout(now) {
-  const { heads, attention, state, queries, keys, cursor: under, chosen } = now;
-  const at = under?.key != null ? under : under ? { query: under.query, key: null } : chosen;
-  const readout = byId("readout");
-  if (!at || !heads[0]) return readout.replaceChildren();
-  const query = h("span.token", { dir: "auto" }, label(attention.queries[at.query]));
-  if (at.key === null) return readout.replaceChildren("row of ", query);
-  const key = h("span.token", { dir: "auto" }, label(attention.keys[at.key]));
-  const [row, col] = [queries.indexOf(at.query), keys.indexOf(at.key)];
-  const weight = (/** @type {import("./scene.js").Head} */ head) =>
-    row >= 0 && col >= 0 ? head.shown.values[row * head.shown.cols + col] : head.whole.values[at.query * head.whole.cols + Number(at.key)];
-  const several = heads.length > 1;
-  readout.replaceChildren(
-    query,
-    " → ",
-    key,
-    ...heads.map((head) => h("b", { title: exact(weight(head)), style: several ? { color: head.color } : {} }, number(weight(head)))),
-    state.special === "renormalise" ? h("span.aside", {}, "of what is shown") : "",
-  );
-}
-
-let chipsOf = "";
-/** @param {Scene} now */
-function updateTitle({ state, heads }) {
-  byId("focus-title").textContent = headName(state);
-  const name = heads.map(({ ref, color }) => refName(ref) + color).join();
-  if (name === chipsOf) return;
-  chipsOf = name;
-  byId("chips").replaceChildren(
-    ...(heads.length < 2 ? [] : heads).map(({ ref, color }) =>
-      h(
-        "button.head",
-        { type: "button", title: `Let ${headName(ref)} go`, onclick: () => actions.focus(ref, true) },
-        h("i", { style: { background: color } }),
-        shortName(ref),
-        icon("close", "small"),
-      ),
-    ),
-  );
-}
-
-let blocksOf = "";
-/** Where a model has several attention blocks, they are chosen above the grid. @param {Scene} now */
-function updateBlocks({ trace, attention }) {
-  const all = attentions(trace);
-  const name = `${trace.model} ${attentionName(attention)}`;
-  if (name === blocksOf) return;
-  blocksOf = name;
-  document.querySelector(".blocks")?.remove();
-  if (all.length < 2) return;
-  byId("grids").before(
-    h(
-      "div.blocks",
-      { role: "group", "aria-label": "Attention block" },
-      ...all.map((a) =>
-        h(
-          "button.quiet",
-          { type: "button", "aria-pressed": String(a.stack === attention.stack && a.block.name === attention.block.name), onclick: () => store.set({ stack: a.stack, block: a.block.name, query: null, key: null }) },
-          attentionName(a),
-        ),
-      ),
-    ),
-  );
-}
 
 /** What is there before any sentence is. */
 function invite() {
@@ -339,14 +184,16 @@ function invite() {
 }
 
 let spoken = "";
+/** @type {import("./api.js").Problem | null} what the reader has seen and is writing an answer to */
+let dismissed = null;
 /** The state that is on screen: the store's, but for a moment before a new trace arrives. */
 let drawn = store.state;
 
 function render() {
   const { state } = store;
-  updateControls(state);
+  controls.update(state);
   header.update(state);
-  header.complain(session.problem, session.trace !== null);
+  header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
   if (state.text && !session.shows(state) && !session.problem) session.read(state);
   if (!session.trace) return invite();
@@ -359,10 +206,7 @@ function render() {
   scene = sceneOf(drawn, session, cursor);
   if (!scene) return;
   session.follow(drawn, scene.chosen);
-  updateLegend(scene);
-  updateTitle(scene);
-  updateBlocks(scene);
-  updateReadout(scene);
+  captions.update(scene);
   grid.update(scene);
   viewOf(state.view).update(scene);
   inspector.update(scene);
@@ -379,8 +223,7 @@ function hover() {
     scene = sceneOf(drawn, session, cursor);
     if (!scene) return;
     viewOf(drawn.view).update(scene);
-    updateLegend(scene);
-    updateReadout(scene);
+    captions.hover(scene);
   });
   clearTimeout(resting);
   resting = window.setTimeout(refresh, 90);
@@ -397,21 +240,11 @@ mountKeyboard({
   "]": () => stepHead(1),
   "{": () => stepLayer(-1),
   "}": () => stepLayer(1),
-  ...Object.fromEntries(tabs.map((_, i) => [String(i + 1), () => show(i)])),
-});
-byId("help-button").addEventListener("click", () => byId("help").showModal());
-byId("theme").addEventListener("click", () => {
-  const themes = /** @type {const} */ (["system", "light", "dark"]);
-  const theme = themes[(themes.indexOf(store.state.theme) + 1) % themes.length];
-  store.set({ theme });
-  try {
-    localStorage.setItem("headlight-theme", theme);
-  } catch {
-    // Storage may be forbidden; the address still carries the theme.
-  }
+  ...Object.fromEntries(Array.from({ length: controls.views }, (_, i) => [String(i + 1), () => controls.show(i)])),
 });
 
 store.subscribe(() => {
+  session.retry();
   if (session.problem && !session.shows(store.state)) session.problem = null;
   refresh();
 });

@@ -44,6 +44,8 @@ export class Session {
   #maps = new Map();
   /** @type {Map<string, string>} what each channel was last asked for */
   #asked = new Map();
+  /** @type {Set<string>} what failed is not asked again until the reader does something */
+  #failed = new Set();
   /** @type {Set<string>} */
   #renewed = new Set();
   #running = 0;
@@ -98,13 +100,21 @@ export class Session {
       if (error instanceof DOMException && error.name === "AbortError") return;
       if (!(error instanceof Problem)) throw error;
       if (this.#asked.get(channel) !== name) return;
-      this.#asked.delete(channel);
+      if (channel === "trace") this.#asked.delete(channel);
+      else this.#failed.add(channel);
       if (error.status === 404 && channel !== "trace" && (await this.#renew())) return;
       this.problem = error;
     } finally {
       this.#running--;
       this.changed();
     }
+  }
+
+  /** Lets what failed be asked again. */
+  retry() {
+    if (this.#failed.size) this.problem = null;
+    for (const channel of this.#failed) this.#asked.delete(channel);
+    this.#failed.clear();
   }
 
   /** A server that was restarted has forgotten the trace: it is made again, once, and everything is asked for again. */

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 import engine
 from app.metrics import Metrics
-from app.runner import LocalRunner, Recipe
+from app.runner import LocalRunner, Recipe, load_model
 from app.settings import Settings
 from tests.app.conftest import FLAGSHIP, MAPS, Serve, make, problem
 
@@ -35,7 +35,7 @@ class Gate:
             self.calls += 1
             self.threads.add(get_ident())
             self.reached.set()
-            assert self.open.wait(30)
+            assert self.open.wait(5)
             return real(*args, **kwargs)
 
         monkeypatch.setattr(engine, "trace", gated)
@@ -179,7 +179,7 @@ def test_torch_never_runs_on_the_event_loop(serve: Serve, monkeypatch: pytest.Mo
 
 
 def test_a_model_is_loaded_once_for_all_who_ask(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls, go = engine.load, [], Event()
+    real, calls, go = load_model, [], Event()
 
     def slow(name: str, *, device: str) -> engine.Model:
         calls.append(name)
@@ -187,7 +187,7 @@ def test_a_model_is_loaded_once_for_all_who_ask(serve: Serve, monkeypatch: pytes
         return real(name, device=device)
 
     with serve(preload=False) as client, ThreadPoolExecutor(4) as pool:
-        monkeypatch.setattr(engine, "load", slow)
+        monkeypatch.setattr("app.runner.load_model", slow)
         assert client.get("/api/v1/models").json()[0]["status"] == "ready"
         answers = [posted(pool, client, text) for text in ("one", "two", "three")]
         until(lambda: calls)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,23 +9,12 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from app.main import create_app
-from app.settings import Settings
+from tests.browser.chromium import ARGUMENTS, chromium
+from tests.serving import served
 
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ON_THE_MACHINE = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,57 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """The address of the app, served by uvicorn on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = uvicorn.Config(
-        create_app(Settings(log_level="warning")), host="127.0.0.1", port=port, log_level="warning", ws="none"
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not running.started:
-        if time.monotonic() > deadline or not thread.is_alive():
-            pytest.fail("The server did not start within a minute.")
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join(timeout=10)
-
-
-def _on_the_machine() -> str | None:
-    return next((found for name in ON_THE_MACHINE if (found := shutil.which(name))), None)
-
-
-def _run(*command: str) -> None:
-    """Best effort: what counts is whether a browser is there afterwards."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        subprocess.run(command, check=False, timeout=240, capture_output=True, env=environment)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"{command[0]}: {error}", file=sys.stderr)
-
-
-def chromium(playwright: Playwright) -> str:
-    """A browser on this machine, else Playwright's own, else Debian's."""
-    if found := _on_the_machine():
-        return found
-    own = playwright.chromium.executable_path
-    if not Path(own).exists():
-        _run(sys.executable, "-m", "playwright", "install", "chromium")
-    if Path(own).exists():
-        return own
-    if shutil.which("apt-get"):
-        _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
-    if found := _on_the_machine():
-        return found
-    pytest.fail(
-        "Browser tests need Chromium: none is on this machine, and neither `playwright install chromium` nor "
-        "`apt-get install chromium` could bring one. Install Chromium or Chrome and run again."
-    )
+    """The address of the app, on a free port."""
+    with served() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import FLAGSHIP, Open, Visit
+from tests.browser.conftest import FLAGSHIP, Open, Visit
 
 VIEWS = ["heatmap", "lines", "text", "bars", "table"]
 AT_IT = {"model": "minilm", "text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2}
@@ -369,6 +369,21 @@ def test_a_server_that_is_gone(visit: Open) -> None:
     expect(seen.page.locator("#weight")).to_have_text("0.647")
 
 
+def test_what_failed_is_not_asked_for_over_and_over(visit: Open) -> None:
+    seen = visit()
+    asked = []
+    seen.page.route("**/arithmetic?**", lambda route: (asked.append(route.request.url), route.abort()))
+    seen.page.mouse.click(*seen.cell(8, 0))
+    expect(seen.page.locator("#problem")).to_contain_text("cannot be reached")
+    seen.page.wait_for_timeout(500)
+    assert len(asked) == 1
+    seen.page.unroute("**/arithmetic?**")
+    seen.page.mouse.click(*seen.cell(8, 2))
+    expect(seen.page.locator(".verdict .chip")).to_have_text(["street", "animal"])
+    expect(seen.page.locator("#inspector.waiting")).to_have_count(0)
+    expect(seen.page.locator("#problem")).to_be_hidden()
+
+
 def test_a_server_that_forgot_the_trace(visit: Open, server: str) -> None:
     seen = visit()
     forgotten = []
@@ -470,6 +485,7 @@ def test_any_script(visit: Open, text: str) -> None:
         seen.page.locator(f"#tab-{view}").click()
         seen.settle()
     seen.page.locator("#tab-text").click()
+    seen.settle()
     assert seen.page.locator(".word").count() > 3
     arabic = "القطة" in text
     assert seen.page.locator(".prose p").first.get_attribute("dir") == ("rtl" if arabic else "ltr")

@@ -13,7 +13,7 @@ import { label } from "../trace.js";
 const LARGEST_CELL = 56;
 const LONGEST_LABEL = 104;
 /** From this size on a cell has room for its number. */
-const ROOM_FOR_NUMBER = 30;
+const ROOM_FOR_NUMBER = 27;
 
 /** @param {Matrix} matrix @param {Pick<Scene, "ramp" | "state" | "top">} scene */
 export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { scale, threshold }, top }) {
@@ -46,7 +46,7 @@ export function frameOf({ width, height, rows, cols, longest, unit }) {
     slanted = cell >= 19 * unit;
     font = Math.min(13 * unit, Math.max(9 * unit, cell + unit));
   }
-  const { cell, top } = frame;
+  const { cell } = frame;
   const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - 60 * unit));
   return { ...frame, left, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
 }
@@ -132,7 +132,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
 function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, left, top, cols }, colors, row) {
   if (row < 0 || !heads[0]) return;
   const { values } = heads[0].shown;
-  context.font = `${Math.min(12 * colors.unit, cell * 0.34)}px ${colors.mono}`;
+  context.font = `${Math.min(12 * colors.unit, cell * 0.36)}px ${colors.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let i = 0; i < cols; i++) {

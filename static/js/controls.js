@@ -1,0 +1,68 @@
+// @ts-check
+/** The controls that are the state: each names its field in data-state, shows it, and changes it. */
+import { byId } from "./dom.js";
+
+/** @typedef {import("./state.js").State} State */
+
+/** @param {import("./state.js").Store} store */
+export function mountControls(store) {
+  const controls = /** @type {(HTMLElement & {value: string})[]} */ ([...document.querySelectorAll("[data-state]")]);
+  /** Parts that only some views need. */
+  const only = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-only]")]);
+  for (const control of controls) {
+    const name = /** @type {keyof State} */ (control.dataset.state);
+    control.addEventListener(control.matches("[type=range]") ? "input" : "change", () => {
+      /** @type {Partial<State>} */
+      const patch = { [name]: typeof store.state[name] === "number" ? Number(control.value) : control.value };
+      // Where several heads are in focus together, they stay in focus, taken together the other way.
+      if (patch.aggregate && typeof store.state.head !== "number") patch.head = patch.aggregate;
+      store.set(patch);
+    });
+  }
+
+  const tabs = /** @type {HTMLElement[]} */ ([...byId("tabs").children]);
+  const show = (/** @type {number} */ i) => store.set({ view: /** @type {State["view"]} */ (tabs[i].dataset.view) });
+  tabs.forEach((tab, i) => {
+    tab.addEventListener("click", () => show(i));
+    tab.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: tabs.length - 1 }[event.key];
+      if (to === undefined) return;
+      const next = (to + tabs.length) % tabs.length;
+      show(next);
+      tabs[next].focus();
+      event.preventDefault();
+    });
+  });
+
+  byId("help-button").addEventListener("click", () => byId("help").showModal());
+  byId("theme").addEventListener("click", () => {
+    const themes = /** @type {const} */ (["system", "light", "dark"]);
+    const theme = themes[(themes.indexOf(store.state.theme) + 1) % themes.length];
+    store.set({ theme });
+    try {
+      localStorage.setItem("headlight-theme", theme);
+    } catch {
+      // Storage may be forbidden; the address still carries the theme.
+    }
+  });
+
+  /** @param {State} state */
+  function update(state) {
+    for (const control of controls) {
+      control.value = String(state[/** @type {keyof State} */ (control.dataset.state)]);
+    }
+    for (const part of only) part.hidden = !part.dataset.only?.split(" ").includes(state.view);
+    byId("threshold-value").textContent = state.threshold ? state.threshold.toFixed(2) : "0";
+    for (const tab of tabs) {
+      const chosen = tab.dataset.view === state.view;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+      if (chosen) byId("view").setAttribute("aria-labelledby", tab.id);
+    }
+    byId("theme-name").textContent = `Theme: ${state.theme}`;
+    byId("theme").title = `Theme: ${state.theme}`;
+    if (document.documentElement.dataset.theme !== state.theme) document.documentElement.dataset.theme = state.theme;
+  }
+
+  return { update, show, views: tabs.length };
+}

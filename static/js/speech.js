@@ -1,0 +1,35 @@
+// @ts-check
+/** What the page says in words. */
+import { byId } from "./dom.js";
+import { headName, percent } from "./format.js";
+import { label } from "./trace.js";
+
+/** @type {number | undefined} */
+let speaking;
+/** For those who listen: only the last of several sentences in quick succession. @param {string} sentence */
+export function say(sentence) {
+  clearTimeout(speaking);
+  speaking = window.setTimeout(() => {
+    byId("live").textContent = sentence;
+  }, 150);
+}
+
+/** @type {number | undefined} */
+let fading;
+/** For everybody, for a moment. @param {string} sentence */
+export function toast(sentence) {
+  const box = byId("toast");
+  box.textContent = sentence;
+  box.hidden = false;
+  clearTimeout(fading);
+  fading = window.setTimeout(() => {
+    box.hidden = true;
+  }, 4000);
+}
+
+/** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
+export function sentence({ heads, chosen, attention, state }) {
+  if (!heads[0] || !chosen || chosen.key === null) return "";
+  const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
+  return `${headName(state)}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.`;
+}

@@ -1,0 +1,117 @@
+"""The laws of the page's own modules, run where they live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def module(browser: Browser, server: str) -> Iterator[Any]:
+    """Hands one of the page's modules to a function: `module("colors", "m => …")`."""
+    page: Page = browser.new_page()
+    page.goto(server)
+    yield lambda name, function: page.evaluate(
+        f"async () => ({function})(await import('{server}/static/js/{name}.js'))"
+    )
+    page.close()
+
+
+def test_any_state_survives_the_address(module: Any) -> None:
+    differing = module(
+        "state",
+        """m => {
+            const any = list => list[Math.floor(Math.random() * list.length)];
+            const whole = n => Math.floor(Math.random() * n);
+            const texts = ["it", "a & b = c # d + e % f", "القطة 😀", " two  spaces ", "<b>", "e\\u0301\\u200d", ""];
+            const states = Array.from({ length: 500 }, () => {
+                const together = Math.random() < 0.3;
+                return {
+                    model: "minilm", text: any(texts), pair: any([null, ...texts.slice(0, 6)]), stack: "", block: "",
+                    layer: together ? any(["all", whole(99)]) : whole(99),
+                    head: together ? any(["mean", "max"]) : whole(99),
+                    also: Array.from({ length: whole(4) }, () => ({ layer: whole(9), head: any([whole(9), "max"]) })),
+                    view: any(["heatmap", "lines", "text", "bars", "table"]),
+                    query: any([null, whole(500)]), key: any([null, whole(500)]), direction: any(["to", "by"]),
+                    palette: any(["light", "viridis", "cividis"]), scale: any(["linear", "log"]),
+                    special: any(["show", "hide", "renormalise"]), threshold: whole(50) / 100,
+                    sort: any(["index", "sharp"]), kind: any(["all", "previous", "first", "own"]),
+                    aggregate: any(["mean", "max"]), theme: any(["system", "light", "dark"]),
+                };
+            });
+            const again = states.map(state => m.decode("#" + m.encode(state), m.blank()));
+            return states.filter((state, i) => JSON.stringify(m.encode(state)) !== JSON.stringify(m.encode(again[i]))
+                || Object.keys(state).some(key => JSON.stringify(state[key]) !== JSON.stringify(again[i][key])));
+        }""",
+    )
+    assert differing == []
+
+
+@pytest.mark.parametrize(
+    "hash_", ["layer=-1&head=1e9", "view=__proto__", "also=1.2,x,all.3&threshold=9", "%%%=%", "key"]
+)
+def test_a_broken_address_is_still_a_state(module: Any, hash_: str) -> None:
+    state = module("state", f"m => m.decode({hash_!r}, m.blank())")
+    blank = module("state", "m => m.blank()")
+    assert state | {"also": []} == blank
+    assert state["also"] in ([], [{"layer": 1, "head": 2}])
+
+
+@pytest.mark.parametrize(
+    ("palette", "theme", "rises"),
+    [("light", "dark", True), ("light", "light", False), ("viridis", "dark", True), ("cividis", "light", True)],
+)
+def test_every_ramp_is_one_way_in_lightness(module: Any, palette: str, theme: str, rises: bool) -> None:
+    colours = module("colors", f"m => m.ramp('{palette}', '{theme}').css")
+    light = [_luminance([int(x) for x in colour[4:-1].split()]) for colour in colours]
+    steps = [after - before for before, after in pairwise(light)]
+    assert all(step > -2e-3 if rises else step < 2e-3 for step in steps)
+    assert abs(light[-1] - light[0]) > 0.6
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_more_weight_is_never_darker(module: Any, scale: str) -> None:
+    places = module("colors", f"m => Array.from({{ length: 1001 }}, (_, i) => m.place(i / 1000, '{scale}'))")
+    assert places == sorted(places)
+    assert (places[0], places[-1]) == (0, 255)
+
+
+def test_tensors_are_laid_over_the_bytes_that_came(module: Any) -> None:
+    shared, values, odd = module(
+        "api",
+        """m => {
+            const pack = (pad) => {
+                const header = JSON.stringify({ __metadata__: { low: "0" },
+                    attention: { dtype: "F32", shape: [1, 2], data_offsets: [0, 8] } }) + " ".repeat(pad);
+                const text = new TextEncoder().encode(header);
+                const buffer = new ArrayBuffer(8 + text.length + 8);
+                new DataView(buffer).setBigUint64(0, BigInt(text.length), true);
+                new Uint8Array(buffer).set(text, 8);
+                const at = 8 + text.length;
+                [0.25, 0.75].forEach((x, i) => new DataView(buffer).setFloat32(at + 4 * i, x, true));
+                return [buffer, text.length];
+            };
+            const [, length] = pack(0);
+            const [even] = pack((4 - (length % 4)) % 4);
+            const [crooked] = pack((5 - (length % 4)) % 4);
+            const read = m.parseSafetensors(even).tensors.attention;
+            return [read.data.buffer === even, [...read.data], [...m.parseSafetensors(crooked).tensors.attention.data]];
+        }""",
+    )
+    assert shared
+    assert values == odd == [0.25, 0.75]
+
+
+def test_numbers_carry_three_digits(module: Any) -> None:
+    numbers = [0, 0.6467, -13.2499, 0.00012345, 1.2345e-7, 999.6, 1234.5]
+    written = module("format", f"m => {numbers}.map(m.number)")
+    assert written == ["0", "0.647", "−13.2", "0.000123", "1.2×10⁻⁷", "1000", "1235"]
+
+
+def _luminance(colour: list[int]) -> float:
+    linear = [x / 255 / 12.92 if x <= 10 else ((x / 255 + 0.055) / 1.055) ** 2.4 for x in colour]
+    return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
