@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -92,6 +92,12 @@ class Rules:
     def ignores(self, key: str) -> bool:
         """Whether this (plain) key is known and not needed."""
         return key in self.same or any(fnmatchcase(key, pattern) for pattern in self.ignored)
+
+
+def own_names(build: Callable[[Any], nn.Module], config: Any) -> Rules:
+    """Rules for a checkpoint whose keys are our own parameters' names."""
+    with torch.device("meta"):
+        return Rules(tuple(Rule(name, name) for name, _ in build(config).named_parameters()))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.nn.additive import energies
 from engine.nn.attention import causal_mask, mask_scores, raw_scores, softmax
 from engine.sites import Block
 
@@ -30,11 +31,12 @@ def attention(
     query: Pick = ALL,
     key: Pick = ALL,
     bias: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """One stage of dot-product attention, (head, query, key), for the chosen heads, queries and keys only.
 
     `q` is (head, query, head_dim) and `k` is (kv_head, key, head_dim), both whole; `bias` is what the score gains by
-    distance, (head, distance), where the family has that.
+    distance, (head, distance), where the family has that. With a `weight` (attn_dim), the attention is additive.
     """
     heads = range(q.shape[0])[head] if isinstance(head, slice) else head
     group = q.shape[0] // k.shape[0]
@@ -42,7 +44,7 @@ def attention(
     early, late = (ALL, key) if stage == "pattern" else (key, ALL)
     chosen_q = q[head][:, query]
     chosen_k = (k[head] if group == 1 else k[[h // group for h in heads]])[:, early]
-    scores = raw_scores(chosen_q, chosen_k)
+    scores = raw_scores(chosen_q, chosen_k) if weight is None else energies(chosen_q, chosen_k) @ weight
     if stage == "scores.raw":
         return scores
     scores = scores * block.scale

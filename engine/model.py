@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import checkpoint, registry
-from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel
+from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
 from engine.registry import Folder, Hub, ModelCard
@@ -76,14 +76,32 @@ class Model:
 
     def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
         """W_O of one attention block, cut by head: (head, head_dim, model)."""
+        if self.family.output_weight is None:
+            why = f"The heads of {self.id} write through no matrix of their own."
+            raise UnknownSite(f"{stack}.{layer}.{block}.by_head", (), why=why)
         return self.family.output_weight(self.network, stack, layer, block)
 
+    def look_inside(self, place: Site, x: Tensor, hidden: Tensor, start: Tensor, memory: Tensor | None) -> Tensor:
+        """A gate, or the cell state, of a recurrent layer at every step: (position, hidden)."""
+        assert self.family.cell is not None
+        assert place.layer is not None
+        assert place.block is not None
+        cell = self.family.cell(self.network, place.stack, place.layer, place.block)
+        with torch.inference_mode():
+            return cell.look_inside(x, hidden, start, memory)[place.name]
+
     def unembed(self, stream: Tensor) -> Tensor | None:
-        """Logits (..., vocab) of a residual stream (..., model); None where the network has no head."""
+        """Logits (..., vocab) of a residual stream (..., model); None where the network has no head for one."""
         if self.family.unembed is None:
             return None
         with torch.inference_mode():
             return self.family.unembed(self.network, stream)
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (..., vocab) of the hidden states that the head reads."""
+        assert self.family.head is not None
+        with torch.inference_mode():
+            return self.family.head(self.network, hidden)
 
     def inputs(
         self,

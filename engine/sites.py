@@ -28,6 +28,15 @@ _QUERY = ("batch", "head", "query", "head_dim")
 _KEY = ("batch", "kv_head", "key", "head_dim")
 _MAP = ("batch", "head", "query", "key")
 
+_GATES = {
+    "input": "how much of the candidate an LSTM lets in",
+    "forget": "how much of its cell an LSTM keeps",
+    "output": "how much of its cell an LSTM shows",
+    "reset": "how much of the state before a GRU looks at for its candidate",
+    "update": "how much of the state before a GRU keeps",
+    "candidate": "what could be written at this step",
+}
+
 VOCABULARY: dict[str, Definition] = {
     d.name: d
     for d in (
@@ -60,6 +69,15 @@ VOCABULARY: dict[str, Definition] = {
             "what each head writes into the residual stream; all heads and the output bias add up to `out`",
             derived=True,
         ),
+        Definition("score.weight", ("batch", "attn_dim"), "the vector that turns an energy into a score"),
+        Definition("energy", ("batch", "query", "key", "attn_dim"), "tanh(W s + U h), of additive attention", True),
+        Definition("input", ("batch", "position", "input"), "what a recurrent cell reads at each step"),
+        Definition("start.hidden", ("batch", "hidden"), "the hidden state before the first step"),
+        Definition("start.cell", ("batch", "hidden"), "the cell state before the first step"),
+        *(Definition(f"gate.{name}", _HIDDEN, meaning, True, True) for name, meaning in _GATES.items()),
+        Definition("cell", _HIDDEN, "the cell state of an LSTM after each step", True, True),
+        Definition("hidden", _HIDDEN, "the hidden state after each step"),
+        Definition("readout", _STREAM, "what the head reads: state, context and word taken together"),
         Definition("out", _STREAM, "what the block adds to the residual stream"),
         Definition("gate", _HIDDEN, "what the hidden units are multiplied by, before the activation"),
         Definition("pre", _HIDDEN, "hidden units before the activation"),

@@ -17,7 +17,6 @@ from torch import Tensor
 from engine.errors import BadPatch, nearest
 from engine.sites import Site
 
-
 Step = tuple[str, int]
 """The axis of time that a step is taken along, and which one it is."""
 

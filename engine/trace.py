@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Protocol
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from engine import derive
 from engine.derive import ALL, Pick
 from engine.errors import BadIndex, BadInput, UnknownSite
+from engine.nn.additive import energies
 from engine.nn.attention import softmax
 from engine.nn.positions import by_distance
+from engine.nn.recurrent import GATES
 from engine.sites import Block, Site, site
 from engine.sites import address as address_of
 from engine.tokens import Token
@@ -40,7 +44,15 @@ class Weights(Protocol):
         ...
 
     def unembed(self, stream: Tensor) -> Tensor | None:
-        """Logits (..., vocab) of a residual stream (..., model); None where the model has no head."""
+        """Logits (..., vocab) of a residual stream (..., model); None where the model has no head for one."""
+        ...
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (..., vocab) of the hidden states that the head reads."""
+        ...
+
+    def look_inside(self, place: Site, x: Tensor, hidden: Tensor, start: Tensor, memory: Tensor | None) -> Tensor:
+        """A gate, or the cell state, of a recurrent layer at every step: (position, hidden)."""
         ...
 
 
@@ -99,6 +111,8 @@ class Trace:
             return dict(zip(axes, self.tensors[address].shape, strict=True))
         if place.name == "logits":
             return {"position": len(self.tokens[place.stack]), "vocab": self.vocabulary}
+        if "position" in axes:
+            return dict(zip(axes, self._recorded(place, "hidden").shape, strict=True))
         assert place.block is not None
         block = self.block(place.stack, place.block)
         lengths = {
@@ -106,6 +120,8 @@ class Trace:
             "query": len(self.tokens[block.query_stack]),
             "key": len(self.tokens[block.key_stack]),
         }
+        if place.name == "energy":
+            lengths["attn_dim"] = block.head_dim
         if place.name == "by_head":
             lengths["model"] = self._weight(place).shape[-1]
         return {axis: lengths[axis] for axis in axes}
@@ -130,7 +146,15 @@ class Trace:
 
     @property
     def _derivations(self) -> dict[str, Callable[[Site, dict[str, Pick]], Tensor]]:
-        return {"pattern": self._pattern, "by_head": self._by_head, "bias": self._bias, "logits": self._logits}
+        return {
+            "pattern": self._pattern,
+            "by_head": self._by_head,
+            "bias": self._bias,
+            "energy": self._energy,
+            "logits": self._logits,
+            "cell": self._inside,
+            **dict.fromkeys(chain(*GATES.values()), self._inside),
+        }
 
     def _map(self, place: Site, picks: dict[str, Pick]) -> Tensor:
         assert place.block is not None
@@ -143,6 +167,7 @@ class Trace:
             query=picks["query"],
             key=picks["key"],
             bias=self.tensors.get(address_of(place.stack, None, place.block, "bias.by_distance")),
+            weight=self.tensors.get(place.sibling("score.weight")),
         )
 
     def _pattern(self, place: Site, picks: dict[str, Pick]) -> Tensor:
@@ -159,7 +184,20 @@ class Trace:
         table = self._recorded(place, "bias.by_distance")
         return cut(by_distance(table, self.sizes(place.address)["query"]), picks.values())
 
+    def _energy(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        q, k = self._recorded(place, "q")[0], self._recorded(place, "k")[0]
+        return energies(cut(q, [picks["query"]]), cut(k, [picks["key"]]))[..., picks["attn_dim"]]
+
+    def _inside(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        x, hidden, start = (self._recorded(place, name) for name in ("input", "hidden", "start.hidden"))
+        memory = self.tensors.get(place.sibling("start.cell"))
+        return cut(self._model(place.address).look_inside(place, x, hidden, start, memory), picks.values())
+
     def _logits(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        if place.sibling("readout") in self.sites:
+            return self._model(place.address).head(cut(self._recorded(place, "readout"), [picks["position"]]))[
+                ..., picks["vocab"]
+            ]
         last = max(s.layer for s in self.sites.values() if s.stack == place.stack and s.layer is not None)
         stream = self._recorded(site("resid.post", place.stack, last), "resid.post")
         return self.lens(cut(stream, [picks["position"]]))[..., picks["vocab"]]
@@ -214,7 +252,8 @@ class Trace:
         for address, tensor in self.tensors.items():
             same = written.setdefault((tensor.data_ptr(), tuple(tensor.shape), tensor.stride()), address)
             if same == address:
-                tensors[address] = tensor.cpu().contiguous()
+                # A copy of its own: safetensors refuses two tensors on one storage.
+                tensors[address] = tensor.cpu().clone(memory_format=torch.contiguous_format)
             else:
                 aliases[address] = same
         about = {

@@ -13,6 +13,7 @@ from engine.tap import Tap
 
 if TYPE_CHECKING:
     from engine.checkpoint import Rules
+    from engine.nn.recurrent import Recurrent
     from engine.tokens import Token
 
 Tokens = Mapping[str, tuple["Token", ...]]
@@ -40,10 +41,11 @@ class Family:
 
     `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
     states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
-    `unembed(network, stream)` of any residual stream, through the final norm where there is one; both are None where
-    the network has no head. `output_weight(network, stack, layer, block)` is W_O by head: (head, head_dim, model).
-    `asks(tokens)` names the positions whose prediction a trace holds. `decodes(config)` gives the start and the stop
-    token of a decoder that has an encoder beside it; `pairs` says whether the model reads two texts.
+    `unembed(network, stream)` of any residual stream, through the final norm where there is one; they are None where
+    the network has no such thing. `output_weight(network, stack, layer, block)` is W_O by head:
+    (head, head_dim, model), and `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
+    positions whose prediction a trace holds. `decodes(config)` gives the start and the stop token of a decoder that has
+    an encoder beside it; `pairs` says whether the model reads two texts.
     """
 
     name: str
@@ -56,7 +58,8 @@ class Family:
     blocks: Callable[[Any], tuple[Block, ...]]
     rules: Callable[[Any], Rules]
     run: Callable[[nn.Module, Tokens, Tap], Tensor]
-    output_weight: Callable[[nn.Module, str, int, str], Tensor]
+    output_weight: Callable[[nn.Module, str, int, str], Tensor] | None = None
+    cell: Callable[[nn.Module, str, int, str], Recurrent] | None = None
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
     decodes: Callable[[Any], tuple[int, int]] | None = None

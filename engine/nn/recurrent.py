@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from engine.tap import SILENT, Tap
 
 State = tuple[Tensor, ...]
 """What a cell carries from step to step, each (batch, hidden): (hidden,), or (hidden, cell) for an LSTM."""
 
-FUSED: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 GATES: dict[str, tuple[str, ...]] = {
     "rnn": (),
-    "lstm": ("gate.input", "gate.forget", "gate.candidate", "gate.output"),
     "gru": ("gate.reset", "gate.update", "gate.candidate"),
+    "lstm": ("gate.input", "gate.forget", "gate.candidate", "gate.output"),
 }
+"""The gates of each kind of cell, in the order in which torch and its checkpoints stack them."""
+
+
+def recurrent_sites(kind: str) -> tuple[str, ...]:
+    """The sites of a cell of that kind."""
+    memory = ("start.cell", "cell") if kind == "lstm" else ()
+    return ("input", "start.hidden", *memory, *GATES[kind], "hidden")
 
 
 class Recurrent(nn.Module):
-    """One layer, one direction, of a simple RNN (Elman 1990), an LSTM (Hochreiter & Schmidhuber 1997) or a GRU (Cho 2014).
+    """One layer, in one direction: an RNN (Elman 1990), LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho et al. 2014).
 
     With `reverse`, the text is read from its end; what is shown still stands in the text's own order.
     """
@@ -29,90 +35,108 @@ class Recurrent(nn.Module):
     def __init__(self, kind: str, inputs: int, hidden: int, *, reverse: bool = False) -> None:
         super().__init__()
         self.kind, self.hidden, self.reverse = kind, hidden, reverse
-        self.cell = FUSED[kind](inputs, hidden, batch_first=True)
+        fused = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        self.cell: nn.RNN | nn.GRU | nn.LSTM = fused(inputs, hidden, batch_first=True)
 
     def start(self, x: Tensor) -> State:
-        """The state before anything was read."""
+        """The state before anything was read: zeros."""
         nothing = x.new_zeros(x.shape[0], self.hidden)
         return (nothing, nothing) if self.kind == "lstm" else (nothing,)
 
-    def forward(self, x: Tensor, state: State | None = None, *, tap: Tap = SILENT) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State | None = None, mask: Tensor | None = None, *, tap: Tap = SILENT
+    ) -> tuple[Tensor, State]:
         """States after each position, (batch, position, hidden), and the last one.
 
-        Shows `input` and `hidden`, and where a step is changed from outside, every gate of every step as well.
+        `mask` (batch, position) is False for padding at the end of a text, where the state stays as it was.
         """
-        state = self.start(x) if state is None else state
         x = tap("input", x)
-        tap("start.hidden", state[0])
-        if self.kind == "lstm":
-            tap("start.cell", state[1])
-        order = range(x.shape[1] - 1, -1, -1) if self.reverse else range(x.shape[1])
-        if tap.wants(*GATES[self.kind], "cell", "hidden"):
-            states = {}
-            for step in order:
-                state = self.step(x[:, step], state, tap=tap.during(step))
-                states[step] = state[0]
-            return torch.stack([states[step] for step in range(x.shape[1])], 1), state
+        state = self.begin(self.start(x) if state is None else state, tap)
+        if not tap.wants(*GATES[self.kind], "cell", "hidden"):
+            hidden, state = self.fused(x, state, mask)
+            return tap("hidden", hidden), state
+        states: dict[int, Tensor] = {}
+        for at in reversed(range(x.shape[1])) if self.reverse else range(x.shape[1]):
+            after = self.step(x[:, at], state, tap=tap.during(at))
+            if mask is not None:
+                after = tuple(torch.where(mask[:, at, None], new, old) for new, old in zip(after, state, strict=True))
+            state = after
+            states[at] = state[0]
+        return torch.stack([states[at] for at in range(x.shape[1])], 1), state
+
+    def begin(self, state: State, tap: Tap) -> State:
+        """Show the state that the first step starts from."""
+        return tuple(tap(name, part) for name, part in zip(("start.hidden", "start.cell"), state, strict=False))
+
+    def fused(self, x: Tensor, state: State, mask: Tensor | None) -> tuple[Tensor, State]:
+        """The same as step after step, on torch's kernel."""
+        lengths = torch.full((len(x),), x.shape[1]) if mask is None else mask.sum(1).cpu()
+        if self.reverse:
+            x = backwards(x, lengths)
         carried = tuple(part[None].contiguous() for part in state)
-        text = x.flip(1) if self.reverse else x
-        hidden, last = self.cell(text, carried if self.kind == "lstm" else carried[0])
-        last = last if self.kind == "lstm" else (last,)
-        return tap("hidden", hidden.flip(1) if self.reverse else hidden), tuple(part[0] for part in last)
+        packed = x if mask is None else pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        hidden, last = self.cell(packed, carried if self.kind == "lstm" else carried[0])
+        if mask is not None:
+            hidden, _ = pad_packed_sequence(hidden, batch_first=True, total_length=x.shape[1])
+        if self.reverse:
+            hidden = backwards(hidden, lengths)
+        return hidden, tuple(part[0] for part in (last if self.kind == "lstm" else (last,)))
 
     def step(self, x: Tensor, state: State, *, tap: Tap = SILENT) -> State:
         """One time step, from `x` (batch, inputs) and the state before it."""
-        inputs, carried = self.sums(x, state[0])
-        gates, cell = self.inside(inputs, carried, state[-1], tap)
+        gates = {name: tap(name, gate) for name, gate in self.gates(*self.sums(x, state[0])).items()}
         if self.kind == "lstm":
-            cell = tap("cell", cell)
-            return tap("hidden", gates["gate.output"] * torch.tanh(cell)), cell
-        return (tap("hidden", cell),)
+            cell = tap("cell", gates["gate.forget"] * state[1] + gates["gate.input"] * gates["gate.candidate"])
+            return tap("hidden", gates["gate.output"] * cell.tanh()), cell
+        if self.kind == "gru":
+            update = gates["gate.update"]
+            return (tap("hidden", (1 - update) * gates["gate.candidate"] + update * state[0]),)
+        inputs, carried = self.sums(x, state[0])
+        return (tap("hidden", (inputs + carried).tanh()),)
 
     def sums(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """W x + b and U h + c for all gates at once: (..., gates · hidden) each."""
-        cell = self.cell
-        weights = cell.weight_ih_l0, cell.bias_ih_l0, cell.weight_hh_l0, cell.bias_hh_l0
-        w, b, u, c = weights
-        return nn.functional.linear(x, w, b), nn.functional.linear(hidden, u, c)
-
-    def inside(self, inputs: Tensor, carried: Tensor, before: Tensor, tap: Tap) -> tuple[dict[str, Tensor], Tensor]:
-        """The gates, and what they make of the state before: the LSTM's cell, or else the new hidden state."""
-        if self.kind == "rnn":
-            return {}, torch.tanh(inputs + carried)
-        gates = {name: tap(name, gate) for name, gate in self.gates(inputs, carried).items()}
-        if self.kind == "lstm":
-            return gates, gates["gate.forget"] * before + gates["gate.input"] * gates["gate.candidate"]
-        return gates, (1 - gates["gate.update"]) * gates["gate.candidate"] + gates["gate.update"] * before
+        """W x + b and U h + c, for all gates at once: (..., gates · hidden) each."""
+        weight = self.cell.get_parameter
+        return (
+            F.linear(x, weight("weight_ih_l0"), weight("bias_ih_l0")),
+            F.linear(hidden, weight("weight_hh_l0"), weight("bias_hh_l0")),
+        )
 
     def gates(self, inputs: Tensor, carried: Tensor) -> dict[str, Tensor]:
-        """Every gate by name, of the two sums; in torch's order, which is that of checkpoints."""
+        """Every gate by name, of the two sums."""
+        if self.kind == "rnn":
+            return {}
+        x, h = inputs.chunk(len(GATES[self.kind]), -1), carried.chunk(len(GATES[self.kind]), -1)
+        parts: list[Tensor]
         if self.kind == "lstm":
-            i, f, g, o = (inputs + carried).chunk(4, -1)
-            parts: Sequence[Tensor] = (i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid())
+            i, f, g, o = (a + b for a, b in zip(x, h, strict=True))
+            parts = [i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()]
         else:
-            (ri, zi, ni), (rc, zc, nc) = inputs.chunk(3, -1), carried.chunk(3, -1)
-            reset = (ri + rc).sigmoid()
-            parts = (reset, (zi + zc).sigmoid(), (ni + reset * nc).tanh())
+            reset = (x[0] + h[0]).sigmoid()
+            parts = [reset, (x[1] + h[1]).sigmoid(), (x[2] + reset * h[2]).tanh()]
         return dict(zip(GATES[self.kind], parts, strict=True))
 
     def look_inside(self, x: Tensor, hidden: Tensor, start: Tensor, start_cell: Tensor | None) -> dict[str, Tensor]:
-        """Gates and cell of every step, (position, hidden), from what the fused kernel was given and gave.
+        """Gates and cell of every step, (position, hidden), from what the kernel was given and what it gave.
 
-        `x` is (position, inputs) and `hidden` (position, hidden), in the text's order; `start` is (hidden,). All gates
-        are one matrix product, since every state is known by now; only the LSTM's cell is added up step by step.
+        `x` is (position, inputs) and `hidden` (position, hidden), in the text's order; the start is (hidden,). Every
+        state is known by now, so all gates are one matrix product; only the LSTM's cell is added up step by step.
         """
-        order = slice(None) if not self.reverse else torch.arange(len(x) - 1, -1, -1, device=x.device)
+        order = torch.arange(len(x), device=x.device)
+        order = order.flip(0) if self.reverse else order
         x, hidden = x[order], hidden[order]
-        before = torch.cat([start[None], hidden[:-1]])
-        if self.kind == "rnn":
-            return {}
-        found = self.gates(*self.sums(x, before))
-        if self.kind == "lstm":
-            assert start_cell is not None
-            cell, cells = start_cell, []
+        found = self.gates(*self.sums(x, torch.cat([start[None], hidden[:-1]])))
+        if start_cell is not None:
             kept, added = found["gate.forget"], found["gate.input"] * found["gate.candidate"]
+            cells = [start_cell]
             for step in range(len(x)):
-                cell = kept[step] * cell + added[step]
-                cells.append(cell)
-            found["cell"] = torch.stack(cells)
+                cells.append(kept[step] * cells[-1] + added[step])
+            found["cell"] = torch.stack(cells[1:])
         return {name: value[order] for name, value in found.items()}
+
+
+def backwards(x: Tensor, lengths: Tensor) -> Tensor:
+    """Each text (batch, position, ...) from its last real position to its first; padding stays where it is."""
+    places = torch.arange(x.shape[1])[None]
+    order = torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places).to(x.device)
+    return x.gather(1, order[..., None].expand_as(x))
