@@ -113,7 +113,9 @@ def trace(recipe: Recipe, made: engine.Trace) -> Json:
         "tokens": tokens(made),
         "stacks": stacks(made.blocks),
         "prediction": made.prediction,
+        "target": recipe.target,
         "patches": list(made.patches),
+        "parent": made.parent,
         "seed": made.seed,
     }
 

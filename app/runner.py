@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ import structlog
 import torch
 
 import engine
+from app import schemas
 from app.cache import Lru
 from app.metrics import Metrics
 from app.problems import Busy, UnknownModel, UnknownTrace, did_you_mean
@@ -36,11 +37,15 @@ class Recipe:
     model: str
     text: str
     pair: str | None = None
+    target: str | None = None
+    patches: tuple[schemas.Patch, ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Roughly what remembering it costs: Python may take four bytes a character, and some for the objects."""
-        return 400 + 4 * (len(self.text) + len(self.pair or ""))
+        letters = sum(len(text or "") for text in (self.text, self.pair, self.target))
+        places = sum(len(at) for patch in self.patches for at in (*patch.where.values(), patch.positions or ()))
+        return 400 + 4 * letters + 2000 * len(self.patches) + 100 * places
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,8 @@ class LocalRunner:
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
         model = await self.model(recipe.model)
-        inputs, digest = await self.derive(partial(prepare, model, recipe))
+        patches = [await self._patch(patch) for patch in recipe.patches]
+        inputs, digest = await self.derive(partial(prepare, model, recipe, patches))
         if digest not in self._recipes:
             self._recipes.put(digest, recipe)
         if trace := self._traces.get(digest):
@@ -159,7 +165,7 @@ class LocalRunner:
             return trace
         if ("trace", digest) in self._flights:
             self._metrics.traces.labels("shared").inc()
-        return await self._once(("trace", digest), lambda: self._compute(model, inputs, digest))
+        return await self._once(("trace", digest), lambda: self._compute(model, inputs, patches, digest))
 
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
         recipe = self._recipes.get(digest)
@@ -185,7 +191,26 @@ class LocalRunner:
         log.info("model.loaded", model=name, seconds=round(seconds, 3))
         return model
 
-    async def _compute(self, model: engine.Model, inputs: engine.Inputs, digest: str) -> engine.Trace:
+    async def _patch(self, wanted: schemas.Patch) -> engine.Patch:
+        """The engine's patch; a copy brings the other trace along."""
+        if wanted.operation == "copy":
+            assert wanted.source is not None
+            _, source = await self.find(wanted.source)
+            positions = None if wanted.positions is None else dict(wanted.positions)
+            return await self.derive(partial(engine.Copy, wanted.address, source, positions, **wanted.where))
+        if wanted.operation == "scale":
+            assert wanted.factor is not None
+            return engine.Scale(wanted.address, wanted.factor, **wanted.where)
+        kinds: dict[str, Callable[..., engine.Patch]] = {
+            "zero": engine.Zero,
+            "mean": engine.Mean,
+            "knockout": engine.Knockout,
+        }
+        return kinds[wanted.operation](wanted.address, **wanted.where)
+
+    async def _compute(
+        self, model: engine.Model, inputs: engine.Inputs, patches: Sequence[engine.Patch], digest: str
+    ) -> engine.Trace:
         if self._waiting > self._settings.queue_size:  # one runs, the others wait
             wait = max(1, round(self._waiting * self._seconds))
             raise Busy(
@@ -194,7 +219,9 @@ class LocalRunner:
             )
         self._count(+1)
         try:
-            trace, seconds = await _on(self._forward, partial(timed, partial(engine.trace, model, inputs)))
+            trace, seconds = await _on(
+                self._forward, partial(timed, partial(engine.trace, model, inputs, patches=patches))
+            )
         finally:
             self._count(-1)
         self._seconds += (seconds - self._seconds) / 8
@@ -232,10 +259,10 @@ async def _on(executor: Executor, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
-def prepare(model: engine.Model, recipe: Recipe) -> tuple[engine.Inputs, str]:
+def prepare(model: engine.Model, recipe: Recipe, patches: Sequence[engine.Patch]) -> tuple[engine.Inputs, str]:
     """Tokens and digest of a recipe: cheap, and enough to know whether the trace is already there."""
-    inputs = model.inputs(recipe.text, pair=recipe.pair)
-    return inputs, engine.digest(model, inputs)
+    inputs = model.inputs(recipe.text, pair=recipe.pair, target=recipe.target)
+    return inputs, engine.digest(model, inputs, patches=patches)
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:

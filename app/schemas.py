@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,7 @@ FLAGSHIP = "The animal didn't cross the street because it was too tired"
 Stage = Literal["pattern", "scores", "scores.scaled", "scores.raw"]
 Status = Literal["loaded", "loading", "ready", "absent"]
 Table = list[list[float]]
+AXES = tuple(dict.fromkeys(axis for site in VOCABULARY.values() for axis in site.axes if axis != "batch"))
 
 
 class Strict(BaseModel):
@@ -39,6 +40,44 @@ class Strict(BaseModel):
 # Requests ---------------------------------------------------------------------------------------------------------
 
 
+class Patch(Strict):
+    """An intervention: what is changed, where, and into what. Axes that `where` leaves out are changed whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operation: Literal["zero", "mean", "scale", "knockout", "copy"] = Field(
+        description="`zero`, `mean` over positions, `scale` by a factor, `knockout` of edges at the scores (the row is "
+        "shared out anew; `zero` at the pattern does not), or `copy` from another trace."
+    )
+    address: str = Field(max_length=200, description="The site.", examples=["encoder.5.self.scores"])
+    where: dict[str, Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=4096)]] = Field(
+        default_factory=dict, max_length=8, description="Places along each axis.", examples=[{"head": [11]}]
+    )
+    factor: float | None = Field(None, allow_inf_nan=False, description="Of `scale`.")
+    source: str | None = Field(None, max_length=200, description="Of `copy`: the other trace's id.")
+    positions: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] | None = Field(
+        None, max_length=4096, description="Of `copy`: pairs of a position here and one there; all where left out."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Patch:
+        for name, operation in (("factor", "scale"), ("source", "copy")):
+            if (getattr(self, name) is not None) != (self.operation == operation):
+                said = "needs" if self.operation == operation else "has no"
+                raise PydanticCustomError(
+                    "patch", "{operation} {said} {name}.", {"operation": self.operation, "said": said, "name": name}
+                )
+        for axis in self.where:
+            if axis not in AXES:
+                hint = did_you_mean(axis, AXES)
+                raise PydanticCustomError(
+                    "patch", "There is no axis {axis}. {hint}", {"axis": repr(axis), "hint": hint}
+                )
+        if self.positions is not None and self.operation != "copy":
+            raise PydanticCustomError("patch", "{operation} has no positions.", {"operation": self.operation})
+        return self
+
+
 class TraceRequest(Strict):
     """A text, or two, to run a model over."""
 
@@ -53,9 +92,22 @@ class TraceRequest(Strict):
 
     model: str = Field("minilm", max_length=200, description="A model's id, from GET /models.")
     text: str = Field(
-        description="The sentence, in any language and script; at most as many tokens as the model takes."
+        description="The sentence, in any language and script; at most as many tokens as the model takes. An "
+        "encoder-decoder's source."
     )
     pair: str | None = Field(None, description="A second text, for models that read two.")
+    target: str | None = Field(
+        None, description="What an encoder-decoder says; it decodes greedily where this is left out."
+    )
+    patches: list[Patch] = Field(default_factory=list, max_length=64, description="Interventions, in this order.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _source(cls, data: Any) -> Any:
+        """`source` is another word for `text`, as one would say of an encoder-decoder."""
+        if isinstance(data, dict) and "source" in data and "text" not in data:
+            return {("text" if name == "source" else name): value for name, value in data.items()}
+        return data
 
 
 def _chosen(what: str, **more: Any) -> Any:
@@ -101,9 +153,6 @@ class WeightQuery(BlockQuery):
     head: int = Field(ge=0, le=999_999_999, examples=[11])
     query: int = Field(ge=0, le=999_999_999, description="The token that looks.", examples=[10])
     key: int = Field(ge=0, le=999_999_999, description="The token that is looked at.", examples=[2])
-
-
-AXES = tuple(dict.fromkeys(axis for site in VOCABULARY.values() for axis in site.axes if axis != "batch"))
 
 
 class _TensorQuery(Strict):
@@ -220,7 +269,9 @@ class Trace(BaseModel):
     tokens: dict[str, list[Token]]
     stacks: list[Stack]
     prediction: dict[str, Any] | None = Field(description="null for an encoder without a head.")
+    target: str | None = Field(description="What the decoder was given to say; null where it decoded by itself.")
     patches: list[dict[str, Any]]
+    parent: str | None = Field(description="The id of the same trace without patches; null where there are none.")
     seed: int
 
 

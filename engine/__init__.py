@@ -9,7 +9,7 @@
 from engine import derive, errors
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
 from engine.model import Inputs, Model, digest, load, trace
-from engine.patches import Knockout, Mean, Scale, Zero
+from engine.patches import Copy, Knockout, Mean, Scale, Zero
 from engine.registry import Example, ModelCard, card, cards
 from engine.sites import Block, Site
 from engine.tap import SILENT, Capture, Patch, Recorder, Tap
@@ -21,6 +21,7 @@ __all__ = [
     "Arithmetic",
     "Block",
     "Capture",
+    "Copy",
     "Example",
     "Heads",
     "Inputs",

@@ -274,6 +274,7 @@ def trace(
         blocks=model.blocks,
         digest=digest(model, inputs, patches=patches, seed=seed, capture=capture),
         patches=tuple(patch.to_json() for patch in patches),
+        parent=digest(model, inputs, seed=seed, capture=capture) if patches else None,
         seed=seed,
         vocabulary=model.family.shape(model.config).vocabulary if model.family.head else 0,
         prediction=prediction,

@@ -6,18 +6,23 @@ A patch names an address and, by axis, the part of it that it changes; an axis t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from engine.errors import BadIndex, BadPatch
-from engine.tap import Step
+from engine.tap import TIME, Step
+
+if TYPE_CHECKING:
+    from engine.trace import Trace
 
 Indices = int | tuple[int, ...] | list[int]
 
 
-class Edit:
+class Edit(ABC):
     """One change at one address."""
 
     operation: ClassVar[str]
@@ -53,13 +58,11 @@ class Edit:
                     raise BadIndex(axis, index, len(line))
                 line[index] = True
             chosen &= line.view([-1 if d == dim else 1 for d in range(value.dim())])
-        if step is not None and isinstance(self, Mean):
-            raise BadPatch(f"{self.address} is computed step by step, so a mean over its positions is not yet known.")
-        return torch.where(chosen, self.changed(value, axes), value)
+        return torch.where(chosen, self.changed(value, axes, step), value)
 
-    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+    @abstractmethod
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
         """What the value would be if it were changed everywhere; broadcasts to its shape."""
-        raise NotImplementedError
 
 
 class Zero(Edit):
@@ -67,7 +70,7 @@ class Zero(Edit):
 
     operation = "zero"
 
-    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
         return torch.zeros_like(value)
 
 
@@ -76,7 +79,9 @@ class Mean(Edit):
 
     operation = "mean"
 
-    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
+        if step is not None:
+            raise BadPatch(f"{self.address} is computed step by step: the mean over its positions is not known yet.")
         over = next((axis for axis in ("position", "query", "key") if axis in axes), None)
         if over is None:
             raise BadPatch(f"{self.address} has no axis of positions to take a mean over.")
@@ -95,7 +100,7 @@ class Scale(Edit):
     def to_json(self) -> dict[str, Any]:
         return super().to_json() | {"factor": self.factor}
 
-    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
         return value * self.factor
 
 
@@ -112,5 +117,54 @@ class Knockout(Edit):
                 "Zero on the pattern."
             )
 
-    def changed(self, value: Tensor, axes: tuple[str, ...]) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
         return torch.full_like(value, float("-inf"))
+
+
+class Copy(Edit):
+    """Put in what another trace has at the same address, to see whether the network goes on as it did there.
+
+    `positions` says which position takes its value from which of the other trace; without it the two are matched one to
+    one, and must be of the same length.
+    """
+
+    operation = "copy"
+
+    def __init__(
+        self, address: str, source: Trace, positions: Mapping[int, int] | None = None, **where: Indices
+    ) -> None:
+        self.value = source[address]
+        self.source, self.axes = source.digest, source.axes[address]
+        self.positions = None if positions is None else dict(positions)
+        if positions is not None:
+            time = [axis for axis in TIME if axis in self.axes]
+            if "key" in self.axes or len(time) != 1:
+                raise BadPatch(f"{address} has no single axis of positions: copy it without naming positions.")
+            where[time[0]] = list(positions)
+            for at in positions.values():
+                if not 0 <= at < self.value.shape[self.axes.index(time[0])]:
+                    raise BadIndex(f"{time[0]} of the other trace", at, self.value.shape[self.axes.index(time[0])])
+        super().__init__(address, **where)
+
+    def to_json(self) -> dict[str, Any]:
+        positions = None if self.positions is None else [[to, at] for to, at in self.positions.items()]
+        return super().to_json() | {"source": self.source, "positions": positions}
+
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
+        other = self.value.to(value)[None]
+        time = next((axes.index(axis) for axis in TIME if axis in axes), None)
+        if self.positions is None:
+            if step is not None and time is not None and step[1] < other.shape[time]:
+                other = other.narrow(time, step[1], 1)
+            if other.shape != value.shape:
+                there, here = tuple(self.value.shape), tuple(value.shape[1:])
+                raise BadPatch(f"{self.address} is {there} in the other trace and {here} here. Name the positions.")
+            return other
+        assert time is not None
+        if step is not None:
+            return other.narrow(time, self.positions.get(step[1], 0), 1)
+        order = torch.zeros(value.shape[time], dtype=torch.long, device=value.device)
+        for to, at in self.positions.items():
+            if to < len(order):  # the others are refused by `apply`
+                order[to] = at
+        return other.index_select(time, order)

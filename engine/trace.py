@@ -73,6 +73,7 @@ class Trace:
     blocks: tuple[Block, ...]
     digest: str
     patches: tuple[Mapping[str, Any], ...] = ()
+    parent: str | None = None  # the digest of the same trace without patches
     seed: int = 0
     vocabulary: int = 0  # entries, where the model predicts tokens
     prediction: Mapping[str, Any] | None = None  # None for an encoder without a head
@@ -265,6 +266,7 @@ class Trace:
             "sites": [[s.name, s.stack, s.layer, s.block] for s in self.sites.values()],
             "blocks": [asdict(block) for block in self.blocks],
             "patches": list(self.patches),
+            "parent": self.parent,
             "seed": self.seed,
             "vocabulary": self.vocabulary,
             "prediction": self.prediction,
@@ -297,6 +299,7 @@ class Trace:
             blocks=tuple(Block(**block) for block in about["blocks"]),
             digest=about["digest"],
             patches=tuple(about["patches"]),
+            parent=about["parent"],
             seed=about["seed"],
             vocabulary=about["vocabulary"],
             prediction=about["prediction"],

@@ -64,7 +64,7 @@ OBJECT = {"type": "object"}
 )
 async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: RunnerDep) -> Response:
     """Run a model over a text. The id that comes back is the same for the same text, model and weights."""
-    recipe = Recipe(wanted.model, wanted.text, wanted.pair)
+    recipe = recipe_of(wanted)
     trace = await runner.trace(recipe)
     body = await runner.derive(lambda: present.dump(present.trace(recipe, trace)))
     location = request.scope.get("root_path", "") + request.app.url_path_for("read_trace", id=trace.digest)
@@ -190,7 +190,7 @@ async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
 )
 async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep) -> Response:
     """One shot: text in, tokens and maps out."""
-    trace = await runner.trace(Recipe(wanted.model, wanted.text, wanted.pair))
+    trace = await runner.trace(recipe_of(wanted))
 
     def encode() -> bytes:
         answer = _attention(trace, wanted, wire.JSON, settings)
@@ -198,6 +198,11 @@ async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: 
         return replace(answer, about=about).encode(wire.JSON, "f32")
 
     return Response(await runner.derive(encode), headers={"cache-control": "no-store"}, media_type=wire.JSON)
+
+
+def recipe_of(wanted: schemas.TraceRequest) -> Recipe:
+    """What to remember of a request."""
+    return Recipe(wanted.model, wanted.text, wanted.pair, wanted.target, tuple(wanted.patches))
 
 
 async def _lasting(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import engine
-from engine import Knockout, Mean, Scale, Zero
+from engine import Copy, Knockout, Mean, Scale, Zero
 from engine.errors import BadIndex, BadPatch
 
 TEXT = "the animal did not cross the street because it was too tired"
@@ -98,3 +98,40 @@ def test_a_patched_trace_has_its_own_digest_and_survives_saving(tiny: engine.Mod
 def test_a_patch_that_does_not_fit_says_so(tiny: engine.Model, patch: object, error: type, says: str) -> None:
     with pytest.raises(error, match=says):
         engine.trace(tiny, TEXT, patches=[patch()])  # type: ignore[operator]
+
+
+OTHER = "the animal did not cross the street because it was too wide"
+
+
+def test_a_copy_puts_in_what_the_other_trace_has(tiny: engine.Model) -> None:
+    plain, other = engine.trace(tiny, TEXT), engine.trace(tiny, OTHER)
+    patched = engine.trace(tiny, TEXT, patches=[Copy("encoder.1.resid.post", other)])
+    torch.testing.assert_close(patched["encoder.2.resid.post"], other["encoder.2.resid.post"])
+    one = engine.trace(tiny, TEXT, patches=[Copy("encoder.1.resid.post", other, {3: 5, 4: 0})])["encoder.1.resid.post"]
+    expected = plain["encoder.1.resid.post"].clone()
+    expected[3], expected[4] = other["encoder.1.resid.post"][5], other["encoder.1.resid.post"][0]
+    torch.testing.assert_close(one, expected)
+    head = engine.trace(tiny, TEXT, patches=[Copy("encoder.1.self.z", other, head=2)])["encoder.1.self.z"]
+    assert torch.equal(head[2], other["encoder.1.self.z"][2])
+    assert torch.equal(head[1], plain["encoder.1.self.z"][1])
+
+
+def test_a_copy_from_a_text_of_another_length_needs_positions(tiny: engine.Model) -> None:
+    short = engine.trace(tiny, "the cat")
+    with pytest.raises(BadPatch, match="Name the positions"):
+        engine.trace(tiny, TEXT, patches=[Copy("encoder.1.resid.post", short)])
+    patched = engine.trace(tiny, TEXT, patches=[Copy("encoder.1.resid.post", short, {9: 2})])["encoder.1.resid.post"]
+    assert torch.equal(patched[9], short["encoder.1.resid.post"][2])
+    with pytest.raises(BadIndex):
+        Copy("encoder.1.resid.post", short, {9: 99})
+    with pytest.raises(BadIndex):
+        engine.trace(tiny, TEXT, patches=[Copy("encoder.1.resid.post", short, {99: 1})])
+    with pytest.raises(BadPatch, match="no single axis"):
+        Copy("encoder.1.self.pattern", short, {9: 2})
+
+
+def test_a_patched_trace_remembers_its_parent(tiny: engine.Model) -> None:
+    patched = engine.trace(tiny, TEXT, patches=[Zero("encoder.1.self.z", head=1)])
+    assert patched.parent == engine.trace(tiny, TEXT).digest
+    assert engine.trace(tiny, TEXT).parent is None
+    assert engine.Trace.from_bytes(patched.to_bytes()).parent == patched.parent
