@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+
+Stats = dict[Path, tuple[int, int]]  # when a file was changed, and its size
 
 _VERSIONED = re.compile(r"^v-[0-9a-f]{12}/")
 
@@ -34,20 +36,27 @@ class Assets:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
         self.plotly_name, self._plotly = plotly()
+        self._hashed: tuple[Stats, str] | None = None
 
-    @property
     def version(self) -> str:
-        """A hash of every static file, taken anew when one of them changes."""
-        stats = ((path, path.stat()) for path in sorted(self.root.rglob("*")) if path.is_file())
-        return _hash(self.root, tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+        """A hash of every static file, taken anew when one of them has changed; looks at all of them."""
+        found = {path: _stat(path) for path in sorted(self.root.rglob("*")) if path.is_file()}
+        if self._hashed is None or self._hashed[0] != found:
+            self._hashed = (found, _hash(self.root, found))
+        return self._hashed[1]
 
-    def url(self, path: str) -> str:
-        """The address of a file under static/, such as `js/main.js`; FileNotFoundError where there is none."""
-        if not self._file(path).is_file():
-            raise FileNotFoundError(f"static/{path}")
-        return f"/static/v-{self.version}/{path}"
+    def addresses(self) -> Callable[[str], str]:
+        """For one page: the address of a file, such as `js/main.js`; FileNotFoundError where there is none."""
+        version = self.version()
+
+        def url(path: str) -> str:
+            if not self._file(path).is_file():
+                raise FileNotFoundError(f"static/{path}")
+            return f"/static/v-{version}/{path}"
+
+        return url
 
     def plotly_url(self) -> str:
         """The address of plotly.js; its own version makes it last."""
@@ -60,20 +69,31 @@ class Assets:
         plain = _VERSIONED.sub("", path)
         try:
             file = self._file(plain)
-            if not file.is_relative_to(self.root.resolve()) or not file.is_file():
+            if not file.is_relative_to(self.root) or not file.is_file():
                 return None
         except (OSError, ValueError):  # longer than names can be, or with a zero byte
             return None
-        return file, path.startswith(f"v-{self.version}/")
+        return file, plain != path and self._stands_for(path[2:14], file)
+
+    def _stands_for(self, version: str, file: Path) -> bool:
+        """Whether `file` is as it was when that version was taken: one look at one file, where nothing has changed."""
+        known = self._hashed
+        if known and known[1] == version and known[0].get(file) == _stat(file):
+            return True
+        return self.version() == version
 
     def _file(self, path: str) -> Path:
         return (self.root / path).resolve()
 
 
-@lru_cache(maxsize=1)
-def _hash(root: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+def _stat(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _hash(root: Path, files: Stats) -> str:
     content = hashlib.sha256()
-    for path, _, size in files:
+    for path, (_, size) in files.items():
         content.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
         content.update(path.read_bytes())
     return content.hexdigest()[:12]

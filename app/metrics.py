@@ -24,7 +24,15 @@ class Metrics:
         self.forward = Histogram(
             "headlight_forward_seconds", "Time of one forward pass.", buckets=FAST, registry=self.registry
         )
-        self.waiting = Gauge("headlight_forward_waiting", "Forward passes running or waiting.", registry=self.registry)
+        self.forward_waiting = Gauge(
+            "headlight_forward_waiting", "Forward passes running or waiting.", registry=self.registry
+        )
+        self.derive = Histogram(
+            "headlight_derive_seconds", "Time to derive and write one answer.", buckets=FAST, registry=self.registry
+        )
+        self.derive_waiting = Gauge(
+            "headlight_derive_waiting", "Answers being derived or waiting for it.", registry=self.registry
+        )
         self.cached = Gauge("headlight_cached_bytes", "Bytes of traces in memory.", registry=self.registry)
         for source in ("computed", "cached", "shared"):
             self.traces.labels(source)

@@ -183,8 +183,8 @@ class WeightsMissing(Problem):
 class Busy(Problem):
     """The queue is full."""
 
-    status, title = 503, "Too many forward passes are waiting"
-    example = "The queue is full. Try again in 2 seconds."
+    status, title = 503, "Too many requests are waiting"
+    example = "17 are under way. Try again in 2 seconds."
 
 
 # Most specific first: the first class that an engine error is an instance of names its problem.

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
-import torch
 
 import engine
 from app import schemas
 from app.cache import Lru
+from app.lanes import Lane
 from app.metrics import Metrics
-from app.problems import Busy, UnknownModel, UnknownTrace, did_you_mean
+from app.problems import UnknownModel, UnknownTrace, did_you_mean
 from app.settings import Settings
 from engine import load as load_model
 
@@ -96,30 +94,42 @@ class Runner(Protocol):
         ...
 
     async def derive(self, work: Callable[[], T]) -> T:
-        """Work that needs no forward pass, away from the event loop."""
+        """Work that may take seconds though it needs no forward pass, such as maps; `Busy` where too much waits."""
+        ...
+
+    async def describe(self, work: Callable[[], T]) -> T:
+        """Work of a few milliseconds, off the event loop as well: it waits for no map."""
         ...
 
 
 class LocalRunner:
     """Models in this process: a bounded queue in front of one forward thread, and a byte-bounded cache of traces.
 
-    Its methods belong to one event loop; only what is handed to an executor runs on another thread.
+    It belongs to one event loop. `models` and `known` look at disks and only read what is here: they may be called from
+    any thread, and should be called from another than the loop's.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        # Threads of their own, so that neither a forward pass nor a model that is being loaded delays an answer that is
-        # already known. torch counts its threads per calling thread: each of ours has to say it.
-        threads = partial(torch.set_num_threads, settings.torch_threads)
-        self._forward = ThreadPoolExecutor(1, "forward", initializer=threads)
-        self._deriving = ThreadPoolExecutor(settings.derive_threads, "derive", initializer=threads)
-        self._loading = ThreadPoolExecutor(1, "load", initializer=threads)
+        # A lane for each kind of work: a forward pass, a model that is being loaded and a large answer that is being
+        # written delay none of the others, and nothing delays a page.
+        lane = partial(Lane, torch_threads=settings.torch_threads)
+        self._forward = lane(
+            "forward", 1, queue=settings.queue_size, gauge=metrics.forward_waiting, histogram=metrics.forward
+        )
+        self._deriving = lane(
+            "derive",
+            settings.derive_threads,
+            queue=settings.queue_size,
+            gauge=metrics.derive_waiting,
+            histogram=metrics.derive,
+        )
+        self._describing = lane("describe", 2)
+        self._loading = lane("load", 1)
         self._cards = {card.id: card for card in engine.cards()}
         self._loaded: dict[str, engine.Model] = {}
         self._flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
-        self._waiting = 0
-        self._seconds = 1.0  # a running mean of one forward pass: what Retry-After is made of
         self._recipes: Lru[Recipe] = Lru(settings.recipe_bytes, lambda recipe: recipe.nbytes)
         self._traces: Lru[engine.Trace] = Lru(settings.cache_bytes, lambda trace: trace.nbytes)
         self._started = False
@@ -129,15 +139,15 @@ class LocalRunner:
         for folder in self._settings.models:
             model = await self._load(folder)
             self._cards[model.id] = model.card
-        self.known(self._settings.default_model)  # a wrong name is for the operator to hear of now
+        self._card(self._settings.default_model)  # a wrong name is for the operator to hear of now
         if self._settings.preload:
             model = await self.model(self._settings.default_model)
             self.opening = (await self.trace(opening(model.card))).digest  # and torch's own first-time work is done
         self._started = True
 
     def close(self) -> None:
-        for executor in (self._loading, self._forward, self._deriving):
-            executor.shutdown(wait=True, cancel_futures=True)
+        for lane in (self._loading, self._forward, self._deriving, self._describing):
+            lane.close()
 
     def ready(self) -> bool:
         return self._started
@@ -146,18 +156,17 @@ class LocalRunner:
         return tuple(map(self.known, self._cards))
 
     def known(self, id: str) -> Known:
-        if id not in self._cards:
-            raise UnknownModel(f"There is no model {id!r}. {did_you_mean(id, self._cards)}")
-        return Known(self._cards[id], self._status(id), self._loaded.get(id))
+        return Known(self._card(id), self._status(id), self._loaded.get(id))
 
     async def model(self, id: str) -> engine.Model:
-        loaded = self.known(id).model
+        self._card(id)
+        loaded = self._loaded.get(id)
         return loaded if loaded else await self._once(("model", id), lambda: self._load(id))
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
         model = await self.model(recipe.model)
         patches = [await self._patch(patch) for patch in recipe.patches]
-        inputs, digest = await self.derive(partial(prepare, model, recipe, patches))
+        inputs, digest = await self.describe(partial(prepare, model, recipe, patches))
         if digest not in self._recipes:
             self._recipes.put(digest, recipe)
         if trace := self._traces.get(digest):
@@ -174,7 +183,15 @@ class LocalRunner:
         return recipe, self._traces.get(digest) or await self.trace(recipe)
 
     async def derive(self, work: Callable[[], T]) -> T:
-        return await _on(self._deriving, work)
+        return await self._deriving.run(work)
+
+    async def describe(self, work: Callable[[], T]) -> T:
+        return await self._describing.run(work)
+
+    def _card(self, id: str) -> engine.ModelCard:
+        if id not in self._cards:
+            raise UnknownModel(f"There is no model {id!r}. {did_you_mean(id, self._cards)}")
+        return self._cards[id]
 
     def _status(self, id: str) -> Status:
         if id in self._loaded:
@@ -185,10 +202,9 @@ class LocalRunner:
 
     async def _load(self, name: str) -> engine.Model:
         log.info("model.loading", model=name)
-        load = partial(load_model, name, device=self._settings.device)
-        model, seconds = await _on(self._loading, partial(timed, load))
+        model = await self._loading.run(partial(load_model, name, device=self._settings.device))
         self._loaded[model.id] = model
-        log.info("model.loaded", model=name, seconds=round(seconds, 3))
+        log.info("model.loaded", model=name)
         return model
 
     async def _patch(self, wanted: schemas.Patch) -> engine.Patch:
@@ -197,7 +213,7 @@ class LocalRunner:
             assert wanted.source is not None
             _, source = await self.find(wanted.source)
             positions = None if wanted.positions is None else dict(wanted.positions)
-            return await self.derive(partial(engine.Copy, wanted.address, source, positions, **wanted.where))
+            return await self.describe(partial(engine.Copy, wanted.address, source, positions, **wanted.where))
         if wanted.operation == "scale":
             assert wanted.factor is not None
             return engine.Scale(wanted.address, wanted.factor, **wanted.where)
@@ -211,29 +227,11 @@ class LocalRunner:
     async def _compute(
         self, model: engine.Model, inputs: engine.Inputs, patches: Sequence[engine.Patch], digest: str
     ) -> engine.Trace:
-        if self._waiting > self._settings.queue_size:  # one runs, the others wait
-            wait = max(1, round(self._waiting * self._seconds))
-            raise Busy(
-                f"{self._waiting} forward passes are under way. Try again in {wait} seconds.",
-                headers={"retry-after": str(wait)},
-            )
-        self._count(+1)
-        try:
-            trace, seconds = await _on(
-                self._forward, partial(timed, partial(engine.trace, model, inputs, patches=patches))
-            )
-        finally:
-            self._count(-1)
-        self._seconds += (seconds - self._seconds) / 8
+        trace = await self._forward.run(partial(engine.trace, model, inputs, patches=patches))
         self._traces.put(digest, trace)
         self._metrics.traces.labels("computed").inc()
-        self._metrics.forward.observe(seconds)
         self._metrics.cached.set(self._traces.weight)
         return trace
-
-    def _count(self, change: int) -> None:
-        self._waiting += change
-        self._metrics.waiting.set(self._waiting)
 
     async def _once(self, key: tuple[str, str], start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What `start` gives, shared by all who ask meanwhile; one who leaves takes nothing from the others."""
@@ -255,18 +253,7 @@ def opening(card: engine.ModelCard) -> Recipe:
     return Recipe(card.id, example.text, example.pair)
 
 
-async def _on(executor: Executor, work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(executor, work)
-
-
 def prepare(model: engine.Model, recipe: Recipe, patches: Sequence[engine.Patch]) -> tuple[engine.Inputs, str]:
     """Tokens and digest of a recipe: cheap, and enough to know whether the trace is already there."""
     inputs = model.inputs(recipe.text, pair=recipe.pair, target=recipe.target)
     return inputs, engine.digest(model, inputs, patches=patches)
-
-
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What `work` gives, and the seconds it took."""
-    started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started

@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     )
     derive_threads: int = Field(default=2, ge=1, le=64, description="Threads that derive maps and encode answers.")
     queue_size: int = Field(
-        default=16, ge=0, description="Forward passes that may wait; one more is answered with 503 and `Retry-After`."
+        default=16,
+        ge=0,
+        description="Forward passes that may wait, and as many answers that may wait to be derived; one more is "
+        "answered with 503 and `Retry-After`.",
     )
     cache_bytes: int = Field(
         default=512 * MIB, ge=0, description="Memory for traces, in bytes; what was not used for longest goes first."
@@ -63,7 +66,7 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=256 * 1024, ge=1, description="The longest request body, in bytes.")
     max_values: int = Field(default=8_000_000, ge=1, description="Most numbers in one binary answer or picture.")
-    max_text_values: int = Field(default=2_000_000, ge=1, description="Most numbers in one JSON or CSV answer.")
+    max_text_values: int = Field(default=500_000, ge=1, description="Most numbers in one JSON or CSV answer.")
     allowed_hosts: Names = Field(
         default=("localhost", "127.0.0.1", "[::1]"),
         description="Host names that requests may be addressed to; `*.example.org` for all subdomains, `*` for any.",

@@ -22,8 +22,7 @@ HEADERS = {"cache-control": "no-cache"}
 @router.get("", response_model=list[schemas.Model], responses=openapi(NotAcceptable, Invalid))
 async def list_models(runner: RunnerDep) -> Response:
     """Every model that may be asked for: family, size, limits, licence, examples."""
-    known = runner.models()
-    body = await runner.derive(lambda: present.dump([present.model(one) for one in known]))
+    body = await runner.describe(lambda: present.dump([present.model(one) for one in runner.models()]))
     return Response(body, headers=HEADERS, media_type=wire.JSON)
 
 
@@ -34,9 +33,9 @@ async def list_models(runner: RunnerDep) -> Response:
 )
 async def read_model(id: Annotated[str, Path(max_length=200, examples=["minilm"])], runner: RunnerDep) -> Response:
     """One model with its stacks, its attention blocks and every site of it; loads it where its files are here."""
-    known = runner.known(id)
+    known = await runner.describe(lambda: runner.known(id))
     if known.status != "absent" and known.model is None:
         known = Known(known.card, "loaded", await runner.model(id))
     return Response(
-        await runner.derive(lambda: present.dump(present.detail(known))), headers=HEADERS, media_type=wire.JSON
+        await runner.describe(lambda: present.dump(present.detail(known))), headers=HEADERS, media_type=wire.JSON
     )

@@ -58,10 +58,9 @@ class Templates:
             lstrip_blocks=True,
         )
 
-    def response(self, name: str, page: Page) -> Response:
-        """The page as HTML, checked anew by browsers on every visit."""
-        html = self._environment.get_template(name).render(page=page)
-        return Response(html, headers={"cache-control": "no-cache"}, media_type="text/html")
+    def render(self, name: str, page: Page) -> str:
+        """The page as HTML."""
+        return self._environment.get_template(name).render(page=page)
 
 
 def data_block(body: bytes) -> Markup:
@@ -72,12 +71,12 @@ def data_block(body: bytes) -> Markup:
 @router.get("/")
 async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) -> Response:
     """The visualizer, with the first example of the default model traced."""
-    assets = _assets(request)
+    assets, templates = _assets(request), _templates(request)
     model = await runner.model(settings.default_model)
     recipe = opening(model.card)
     trace = await runner.trace(recipe)
 
-    def described() -> tuple[list[dict[str, Any]], Markup]:
+    def html() -> str:
         models = [present.model(known) for known in runner.models()]
         bootstrap = {
             "models": models,
@@ -85,19 +84,23 @@ async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) ->
             "trace": present.trace(recipe, trace),
             "plotly": assets.plotly_url(),
         }
-        return models, data_block(present.dump(bootstrap))
+        block = data_block(present.dump(bootstrap))
+        page = ExplorePage("Headlight", VERSION, assets.addresses(), models, model.id, block)
+        return templates.render("explore.html", page)
 
-    models, bootstrap = await runner.derive(described)
-    page = ExplorePage("Headlight", VERSION, assets.url, models, model.id, bootstrap)
-    return _templates(request).response("explore.html", page)
+    return _page(await runner.describe(html))
 
 
 @router.get("/api/docs")
-async def docs(request: Request) -> Response:
+async def docs(request: Request, runner: RunnerDep) -> Response:
     """Every call of the API, to read and to try."""
-    assets = _assets(request)
-    page = DocsPage("Headlight API", VERSION, assets.url, str(request.app.openapi_url))
-    return _templates(request).response("docs.html", page)
+    assets, templates = _assets(request), _templates(request)
+
+    def html() -> str:
+        page = DocsPage("Headlight API", VERSION, assets.addresses(), str(request.app.openapi_url))
+        return templates.render("docs.html", page)
+
+    return _page(await runner.describe(html))
 
 
 @router.get("/favicon.ico")
@@ -110,6 +113,11 @@ async def favicon(request: Request) -> Response:
 async def static(request: Request, path: str) -> Response:
     """The page's own files, and plotly.js from the package that it is installed with."""
     return _static(request, path)
+
+
+def _page(html: str) -> Response:
+    """Checked anew by browsers on every visit."""
+    return Response(html, headers={"cache-control": "no-cache"}, media_type="text/html")
 
 
 def _static(request: Request, path: str) -> Response:

@@ -66,7 +66,7 @@ async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: Run
     """Run a model over a text. The id that comes back is the same for the same text, model and weights."""
     recipe = recipe_of(wanted)
     trace = await runner.trace(recipe)
-    body = await runner.derive(lambda: present.dump(present.trace(recipe, trace)))
+    body = await runner.describe(lambda: present.dump(present.trace(recipe, trace)))
     location = request.scope.get("root_path", "") + request.app.url_path_for("read_trace", id=trace.digest)
     return Response(body, 201, {"location": location, "cache-control": "no-store"}, wire.JSON)
 

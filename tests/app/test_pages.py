@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -72,14 +73,34 @@ def test_a_changed_file_gets_a_new_address(tmp_path: Path) -> None:
     (tmp_path / "js").mkdir()
     (tmp_path / "js" / "main.js").write_text("1")
     assets = files.Assets(tmp_path)
-    before = assets.url("js/main.js")
+    before = assets.addresses()("js/main.js")
     assert assets.find(before.removeprefix("/static/")) == (tmp_path / "js" / "main.js", True)
     (tmp_path / "js" / "main.js").write_text("22")
-    assert assets.url("js/main.js") != before
+    assert assets.addresses()("js/main.js") != before
     stale = assets.find(before.removeprefix("/static/"))
     assert stale == (tmp_path / "js" / "main.js", False), "an open page still finds its files, but does not keep them"
     with pytest.raises(FileNotFoundError):
-        assets.url("js/missing.js")
+        assets.addresses()("js/missing.js")
+
+
+def test_an_unchanged_file_costs_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.js").write_text("1")
+    assets = files.Assets(tmp_path)
+    walks: list[Path] = []
+    real = Path.rglob
+
+    def counted(path: Path, pattern: str) -> Iterator[Path]:
+        walks.append(path)
+        return real(path, pattern)
+
+    monkeypatch.setattr(Path, "rglob", counted)
+    address = assets.addresses()
+    urls = [address(f"{number}.js") for number in range(20)]
+    assert len(walks) == 1, "a page looks once, however many files it names"
+    assert all((assets.find(url.removeprefix("/static/")) or ("", False))[1] for url in urls)
+    assert assets.find("3.js") == (tmp_path / "3.js", False)
+    assert len(walks) == 1, "and a request for a file looks at that file only"
 
 
 def test_a_file_at_its_plain_address_is_asked_for_again(client: TestClient) -> None:

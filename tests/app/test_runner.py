@@ -16,29 +16,30 @@ from fastapi.testclient import TestClient
 
 import engine
 from app.metrics import Metrics
+from app.problems import Busy
 from app.runner import LocalRunner, Recipe, load_model
 from app.settings import Settings
 from tests.app.conftest import FLAGSHIP, MAPS, Serve, make, problem
 
 
 class Gate:
-    """Stands in front of `engine.trace`: real forward passes that wait until the test lets them run."""
+    """Stands in front of one of the engine's functions: real ones, that wait until the test lets them run."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str = "trace") -> None:
         self.open = Event()
         self.reached = Event()
         self.calls = 0
         self.threads: set[int] = set()
-        real = engine.trace
+        real = getattr(engine, name)
 
-        def gated(*args: Any, **kwargs: Any) -> engine.Trace:
+        def gated(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
             self.threads.add(get_ident())
             self.reached.set()
             assert self.open.wait(5)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(engine, "trace", gated)
+        monkeypatch.setattr(engine, name, gated)
 
 
 @pytest.fixture
@@ -65,14 +66,16 @@ def test_a_full_queue_is_refused_and_says_when_to_come_back(serve: Serve, gate: 
         running = posted(pool, client, "runs")
         assert gate.reached.wait(10)
         waiting = posted(pool, client, "waits")
-        until(lambda: runner._waiting == 2)
+        until(lambda: runner._forward.under_way == 2)
+        runner._forward.seconds = 7.0
         refused = client.post("/api/v1/traces", json={"text": "is refused"})
-        assert int(refused.headers["retry-after"]) >= 1
-        assert "Try again" in problem(refused, 503)["detail"]
+        assert refused.headers["retry-after"] == "14"
+        assert "Try again in 14 seconds" in problem(refused, 503)["detail"]
         gate.open.set()
         assert running.result(10).status_code == waiting.result(10).status_code == 201
         assert make(client, "is refused")
         assert len(gate.threads) == 1
+        assert runner._forward.seconds < 7, "what passes really take is learnt from them"
 
 
 def test_a_running_forward_does_not_delay_what_is_known(serve: Serve, gate: Gate) -> None:
@@ -90,6 +93,66 @@ def test_a_running_forward_does_not_delay_what_is_known(serve: Serve, gate: Gate
         assert not running.done()
         gate.open.set()
         assert running.result(10).status_code == 201
+
+
+@pytest.fixture
+def maps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """The same in front of `engine.attention`."""
+    gate = Gate(monkeypatch, "attention")
+    yield gate
+    gate.open.set()
+
+
+def test_waiting_answers_are_bounded_and_delay_nothing_quick(serve: Serve, maps: Gate) -> None:
+    with ThreadPoolExecutor(4) as pool, serve(derive_threads=1, queue_size=1) as client:
+        runner = client.app.state.runner  # type: ignore[attr-defined]
+        url = MAPS.format(id=make(client, FLAGSHIP)["id"])
+        slow = [pool.submit(client.get, f"{url}?layers={layer}") for layer in range(2)]
+        until(lambda: runner._deriving.under_way == 2)
+        runner._deriving.seconds = 21.0
+        refused = client.get(url)
+        assert refused.headers["retry-after"] == "42"
+        assert "42 seconds" in problem(refused, 503)["detail"]
+        for quick in ("/", "/api/docs", "/api/v1/models", "/api/v1/models/minilm", "/health/live"):
+            assert client.get(quick).status_code == 200, quick
+        assert make(client, FLAGSHIP)
+        assert make(client, "a text that is new")
+        assert not any(answer.done() for answer in slow)
+        maps.open.set()
+        assert {answer.result(10).status_code for answer in slow} == {200}
+        assert client.get(url).status_code == 200
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_as_many_answers_are_derived_at_once_as_are_allowed(serve: Serve, maps: Gate, threads: int) -> None:
+    with ThreadPoolExecutor(4) as pool, serve(derive_threads=threads) as client:
+        url = MAPS.format(id=make(client, FLAGSHIP)["id"])
+        answers = [pool.submit(client.get, f"{url}?layers={layer}") for layer in range(4)]
+        until(lambda: client.app.state.runner._deriving.under_way == 4)  # type: ignore[attr-defined]
+        until(lambda: maps.calls >= threads)
+        time.sleep(0.1)
+        assert maps.calls == threads
+        maps.open.set()
+        assert {answer.result(10).status_code for answer in answers} == {200}
+
+
+def test_who_leaves_frees_no_place(minilm: engine.Model) -> None:
+    async def scenario() -> None:
+        runner = LocalRunner(Settings(preload=False, derive_threads=1, queue_size=0), Metrics())
+        go = Event()
+        leaves = asyncio.create_task(runner.derive(lambda: go.wait(5)))
+        await asyncio.sleep(0.05)
+        leaves.cancel()
+        await asyncio.sleep(0.05)
+        with pytest.raises(Busy):
+            await runner.derive(lambda: None)
+        go.set()
+        while runner._deriving.under_way:
+            await asyncio.sleep(0.01)
+        assert await runner.derive(lambda: "free again") == "free again"
+        runner.close()
+
+    asyncio.run(scenario())
 
 
 def test_equal_requests_share_one_forward(serve: Serve, gate: Gate) -> None:
@@ -119,7 +182,7 @@ def test_who_leaves_takes_nothing_from_the_others(minilm: engine.Model, gate: Ga
         assert leaves.cancelled()
         assert trace.digest in runner._traces
         assert not runner._flights
-        assert runner._waiting == 0
+        assert runner._forward.under_way == 0
         runner.close()
 
     asyncio.run(scenario())
