@@ -13,7 +13,8 @@ from torch import Tensor
 
 import engine
 from app.runner import Known, Recipe
-from app.wire import Answer
+from app.wire import LONGEST, Answer
+from app.words import cut
 
 Json = dict[str, Any]
 
@@ -164,7 +165,7 @@ def _bins(
     if edges is None:
         return list(indices), [texts[index] for index in indices]
     bins = [indices[start:end] for start, end in pairwise(edges)]
-    return [those[0] for those in bins], [" ".join(texts[index] for index in those) for those in bins]
+    return [those[0] for those in bins], [cut(" ".join(texts[index] for index in those), LONGEST) for those in bins]
 
 
 def tensor(made: engine.Trace, address: str, axes: dict[str, Sequence[int]], values: Tensor) -> Answer:

@@ -5,13 +5,12 @@ Equal requests give equal bytes, in every process: that is what the strong ETags
 
 from __future__ import annotations
 
-import csv as csv_module
 import io
 import json as json_module
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from app.problems import NotAcceptable
+from app.words import cut
 
 SAFETENSORS = "application/vnd.safetensors"
 JSON = "application/json"
@@ -104,20 +104,40 @@ def bytes_of(values: Array, low: float, high: float) -> Array:
     return np.rint(scaled).astype(np.uint8)
 
 
+LONGEST = 64
+"""The most characters of a token in a table, which repeats it in every row; any long word is one token to WordPiece."""
+
+
 def csv(values: Array, axes: Axes, tokens: Mapping[str, Sequence[str]]) -> bytes:
-    """One row per value: an index for every axis, the tokens of those that have them, the value; masked is empty."""
-    file = io.StringIO()
-    writer = csv_module.writer(file)
-    writer.writerow([*axes, *(f"{axis}_token" for axis in axes if axis in tokens), "value"])
-    named = [number for number, axis in enumerate(axes) if axis in tokens]
-    places = product(*(range(len(indices)) for indices in axes.values()))
-    indices = list(axes.values())
-    words = [tokens[axis] for axis in axes if axis in tokens]
-    for place, value in zip(places, _shortest(values), strict=True):
-        row: list[object] = [index[at] for index, at in zip(indices, place, strict=True)]
-        row += [word[place[axis]] for axis, word in zip(named, words, strict=True)]
-        writer.writerow([*row, value])
-    return file.getvalue().encode()
+    """One row per value: an index for every axis, the tokens of those that have them, the value; masked is empty.
+
+    Every text is quoted once and every line of the last axis is put together from pieces: a row costs a fraction of
+    what a csv.writer takes for it, and holds the interpreter that much shorter.
+    """
+    *outer, last = axes
+    words = {axis: [_cell(word) for word in tokens[axis]] for axis in axes if axis in tokens}
+    numbers = [str(index) for index in axes[last]]
+    tails = [f",{word}," for word in words[last]] if last in words else [","] * len(numbers)
+    written = iter(_shortest(values))
+    lines = [",".join([*axes, *(f"{axis}_token" for axis in words), "value"])]
+    for place in product(*(range(len(axes[axis])) for axis in outer)):
+        at = dict(zip(outer, place, strict=True))
+        before = "".join(f"{axes[axis][index]}," for axis, index in at.items())
+        between = "".join(f",{words[axis][index]}" for axis, index in at.items() if axis in words)
+        lines += [
+            f"{before}{number}{between}{tail}{value}"
+            for number, tail, value in zip(numbers, tails, islice(written, len(numbers)), strict=True)
+        ]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+_SPECIAL = re.compile('[,"\r\n]')
+
+
+def _cell(text: str) -> str:
+    """A text as it stands in a table."""
+    short = cut(text, LONGEST)
+    return '"' + short.replace('"', '""') + '"' if _SPECIAL.search(short) else short
 
 
 def _shortest(values: Array) -> Iterable[str]:

@@ -64,6 +64,33 @@ def test_csv_reads_back_as_the_same_float32(client: TestClient, id: str, flagshi
     assert {row["query_token"] for row in rows} == {"it"}
 
 
+def test_a_table_is_what_a_csv_writer_makes_of_it() -> None:
+    values = torch.tensor([[0.1, -torch.inf], [1e-8, 3.0]])
+    words = ['he said "no", twice', "line\r\nbreak"]
+    answer = wire.Answer("tensor", values, {"query": [4, 7], "key": [0, 1]}, {"query": words, "key": ["a", ""]}, {})
+    file = io.StringIO()
+    rows = [[4, 0, words[0], "a", "0.1"], [4, 1, words[0], "", ""], [7, 0, words[1], "a", "1e-8"]]
+    csv.writer(file).writerows(
+        [["query", "key", "query_token", "key_token", "value"], *rows, [7, 1, words[1], "", "3.0"]]
+    )
+    assert answer.encode(wire.CSV, "f32").decode() == file.getvalue()
+    line = wire.Answer("tensor", values[1], {"model": [0, 5]}, {}, {})
+    assert line.encode(wire.CSV, "f32") == b"model,value\r\n0,1e-8\r\n5,3.0\r\n"
+
+
+def test_a_long_word_is_not_repeated_in_every_row(client: TestClient) -> None:
+    words = " ".join(letter * 500 for letter in "abcdefgh")
+    id = client.post("/api/v1/traces", json={"text": words}).json()["id"]
+    text = maps(client, id, "text/csv", "?layers=0&heads=0").decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert max(len(row["key_token"]) for row in rows) == 64
+    assert rows[1]["key_token"] == "a" * 63 + "…"
+    pooled = json.loads(maps(client, id, "application/json", "?size=2"))
+    assert max(map(len, pooled["tokens"]["key"])) == 64
+    whole = json.loads(maps(client, id, "application/json", "?layers=0&heads=0&queries=0"))
+    assert whole["tokens"]["key"][1] == "a" * 500
+
+
 def test_png_shows_layers_down_and_heads_across(client: TestClient, id: str, flagship: engine.Trace) -> None:
     picture = Image.open(io.BytesIO(maps(client, id, "image/png")))
     assert picture.mode == "L"
