@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import checkpoint, registry
+from engine.checkpoint import Progress
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
@@ -22,6 +23,7 @@ from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
 from engine.tokens import FileTokenizer, Token, Tokenizer
 from engine.trace import FORMAT, Trace
+from engine.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,18 @@ class Model:
     config: Any
     network: nn.Module
     tokenizer: Tokenizer | None
-    revision: str  # sha256 of model.safetensors
+    sha256: str  # of model.safetensors
 
     @property
     def id(self) -> str:
         """The name that the model was loaded by."""
         return self.card.id
+
+    @cached_property
+    def revision(self) -> str:
+        """A hash of the weights and of the configuration, which together make the network."""
+        about = json.dumps(asdict(self.config), sort_keys=True)
+        return hashlib.sha256(f"{self.family.name} {self.sha256} {about}".encode()).hexdigest()
 
     @cached_property
     def sites(self) -> dict[str, Site]:
@@ -134,10 +142,10 @@ class Model:
             raise TokenizerMissing(f"{self.id} has no tokenizer.json, so it can only trace token ids: ids={{...}}.")
         else:
             assert text is not None
-            tokens = {first: self.tokenizer.encode(text, pair)}
+            tokens = {first: self.tokenizer.encode(text, pair, limit=self.limit)}
             if self.family.decodes is not None:
                 start, stop = self.family.decodes(self.config)
-                given = self.tokenizer.encode(target) if target is not None else ()
+                given = self.tokenizer.encode(target, limit=self.limit) if target is not None else ()
                 # A decoder is given what it should say one step late: a start token first, and no end.
                 kept = given[:-1] if given and given[-1].id == stop else given
                 tokens[last] = (*self._from_ids([start]), *kept)
@@ -162,11 +170,18 @@ class Model:
         return self.tokenizer.from_ids(ids)
 
 
-def load(name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+def load(
+    name: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Model:
     """Load a model by a card's id, from a folder with config.json and model.safetensors, or by a hub id (`org/name`).
 
-    The weights are frozen and in evaluation mode. Raises `UnknownModel`, `WeightsMissing`, or `CheckpointError` where
-    the files are not what they should be.
+    The weights are frozen and in evaluation mode; `progress` is told how far the file has been read. Raises
+    `UnknownModel`, `WeightsMissing`, `BadInput` for a device that is not there, or `CheckpointError` where the files
+    are not what they should be.
     """
     name = str(name)
     known = {card.id: card for card in registry.cards()}
@@ -179,32 +194,47 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.d
         card, folder = None, Hub(name, "main").fetch()
     else:
         raise UnknownModel(name, known)
+    path = checkpoint.weights_path(folder)
+    family, config, network = built(folder)
+    sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
+    tokenizer_path = folder / checkpoint.TOKENIZER
+    tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder)) if card or tokenizer_path.exists() else None
+    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
+    network.eval()
+    card = card or card_of(folder, family, config, network)
+    return Model(card, family, config, network, tokenizer, sha256)
+
+
+def built(folder: Path) -> tuple[Family, Any, nn.Module]:
+    """The folder's network on the meta device, as its config.json describes it; `CheckpointError` where it does not."""
+    path = folder / checkpoint.CONFIG
     raw = checkpoint.read_config(folder)
     family = family_of(str(raw.get("model_type")))
     if family is None:
         types = ", ".join(sorted(kind for family in FAMILIES for kind in family.model_types))
-        raise CheckpointError(
-            f"{folder / checkpoint.CONFIG} says model_type {raw.get('model_type')!r}; known are: {types}."
-        )
+        raise CheckpointError(f"{path} says model_type {raw.get('model_type')!r}; known are: {types}.")
     try:
         config = family.read_config(raw)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / checkpoint.CONFIG} lacks {error}.") from None
-    path = checkpoint.weights_path(folder)
-    revision = checkpoint.verified(path, card.sha256 if card else None)
-    tokenizer_path = folder / checkpoint.TOKENIZER
-    tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder)) if card or tokenizer_path.exists() else None
-    with torch.device("meta"):
-        network = family.build(config)
-    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=device)
-    network.eval()
-    return Model(card or card_of(name, folder, family, config, network), family, config, network, tokenizer, revision)
+        with torch.device("meta"):
+            return family, config, family.build(config)
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error}.") from None
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not describe a {family.name}: {registry.first_line(error)}.") from None
 
 
-def card_of(name: str, folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:
+def usable(device: torch.device | str) -> torch.device:
+    """The device, if this machine and this build of torch have it; `BadInput` where they don't."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        raise BadInput(f"The device {str(device)!r} can't be used here: {registry.first_line(error)}.") from None
+
+
+def card_of(folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:
     """A card for a model that nobody wrote one for."""
     shape = family.shape(config)
-    title = Path(name).name
+    title = folder.resolve().name
     return ModelCard(
         id=title,
         name=title,
@@ -226,10 +256,12 @@ def digest(
     parameter = next(model.network.parameters())
     content = {
         "format": FORMAT,
+        "release": [VERSION, torch.__version__],
+        "device": parameter.device.type,
         "model": model.id,
         "revision": model.revision,
         "dtype": str(parameter.dtype),
-        "text": [inputs.text, inputs.pair],
+        "text": [inputs.text, inputs.pair, inputs.target],
         "tokens": inputs.content,
         "decode": inputs.decode,
         "patches": [patch.to_json() for patch in patches],
@@ -257,6 +289,8 @@ def trace(
     The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
     looked at. Raises what `Model.inputs` raises, and `BadPatch`.
     """
+    if isinstance(text, Inputs) and any(given is not None for given in (pair, source, target, ids)):
+        raise BadInput("The inputs are made already: give a text, a pair, a target or ids to Model.inputs.")
     if not isinstance(text, Inputs):
         text = model.inputs(text, pair=pair, source=source, target=target, ids=ids)
     inputs = text

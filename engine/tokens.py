@@ -10,7 +10,7 @@ from typing import Protocol
 
 import tokenizers
 
-from engine.errors import BadInput, CheckpointError, EmptyText
+from engine.errors import BadInput, CheckpointError, EmptyText, TooLong
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Token:
 class Tokenizer(Protocol):
     """What the engine needs of a tokenizer."""
 
-    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
-        """Tokens of a text, or of two, with the special tokens that the model expects."""
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:
+        """Tokens of a text, or of two, with the special tokens that the model expects; `TooLong` over the limit."""
         ...
 
     def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -62,10 +62,11 @@ class FileTokenizer:
         self._tokenizer.no_padding()
         self._special = {id for id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
 
-    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
-        """Tokens of `text`, and of `pair` where there is one; `EmptyText` or `BadInput` where none can be."""
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:
+        """Tokens of `text`, and of `pair` where there is one; `EmptyText`, `TooLong` or `BadInput` if it can't be."""
         sentences = (text,) if pair is None else (text, pair)
-        for name, sentence in zip(("text", "second text"), sentences, strict=False):
+        names = ("text", "second text")
+        for name, sentence in zip(names, sentences, strict=False):
             try:
                 sentence.encode("utf-8")
             except UnicodeEncodeError:
@@ -73,6 +74,11 @@ class FileTokenizer:
             if not sentence.strip():
                 raise EmptyText(f"The {name} is empty. Send at least one word.")
         encoding = self._tokenizer.encode(*sentences)
+        if len(encoding) > limit:
+            raise TooLong(len(encoding), limit)
+        for sequence, name in enumerate(names[: len(sentences)]):
+            if sequence not in encoding.sequence_ids:
+                raise EmptyText(f"Nothing is left of the {name} after tokenization. Send a visible character.")
         # One character can be several tokens (Hangul by its letters, an emoji by its bytes): each shows its own part.
         spans = Counter(zip(encoding.sequence_ids, encoding.offsets, strict=True))
         tokens: list[Token] = []
@@ -107,8 +113,6 @@ class FileTokenizer:
                 )
             )
             word_before = place
-        if all(token.special for token in tokens):
-            raise EmptyText("Nothing is left of the text after tokenization. Send at least one visible character.")
         return tuple(tokens)
 
     def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:

@@ -52,7 +52,7 @@ class Config:
             positions=config["max_position_embeddings"],
             segments=config["type_vocab_size"],
             activation=config["hidden_act"],
-            eps=config["layer_norm_eps"],
+            eps=float(config["layer_norm_eps"]),
         )
 
 
