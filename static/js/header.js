@@ -2,7 +2,7 @@
 /** The top of the page: model, sentence, examples, and what is said when something goes wrong. */
 import { byId, h } from "./dom.js";
 
-/** @typedef {{text: string, pair?: string | null, note?: string}} Example */
+/** @typedef {import("./examples.js").Example} Example */
 /** @typedef {{id: string, name: string, summary: string, examples?: Example[]}} Model */
 
 /**

@@ -82,6 +82,25 @@ def test_examples_start_where_something_can_be_seen(visit: Open) -> None:
     expect(seen.page.locator("#weight")).to_have_text("0.647")
 
 
+@pytest.mark.parametrize(
+    ("example", "pair", "weight"),
+    [
+        (1, "it animal", "0.266"),
+        (2, "ball kicked", "0.634"),
+        (3, "The fox", "0.763"),
+        (4, "you how", "0.646"),
+        (5, "It cat", "0.515"),
+    ],
+)
+def test_every_example_opens_at_a_telling_weight(visit: Open, example: int, pair: str, weight: str) -> None:
+    seen = visit({**AT_IT, "also": "2.3"})
+    seen.page.click("#examples-button")
+    seen.page.locator("#examples [role=menuitem]").nth(example).click()
+    expect(seen.page.locator("#weight")).to_have_text(weight)
+    assert seen.settle().state["pair"] == pair
+    assert seen.state["chips"] == ""
+
+
 def test_heat_map_holds_the_numbers(visit: Open, api: Any) -> None:
     page = visit().page
     size, row = page.evaluate(
