@@ -82,7 +82,7 @@ export function mountHeader({ models, run, forget }) {
       if (error) {
         problem.replaceChildren(
           h("strong", {}, error.title),
-          h("span", {}, error.detail),
+          h("span", {}, error.detail.replace(`${error.title}. `, "")),
           kept ? h("span.aside", {}, "The picture below is still of the sentence before.") : null,
         );
       }

@@ -198,6 +198,7 @@ function render() {
   header.update(state);
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
+  byId("stage").classList.toggle("stale", session.reading);
   if (state.text && !session.shows(state) && !session.problem) session.read(state);
   if (!session.trace) return invite();
   const arrived = session.shows(state);
