@@ -78,6 +78,11 @@ class Model:
         return self.family.blocks(self.config)
 
     @property
+    def predicts(self) -> bool:
+        """Whether it has a head that predicts tokens."""
+        return self.family.head is not None and self.family.predicts(self.config)
+
+    @property
     def limit(self) -> int:
         """The most tokens that it takes."""
         return self.family.shape(self.config).limit
@@ -100,7 +105,7 @@ class Model:
 
     def unembed(self, stream: Tensor) -> Tensor | None:
         """Logits (..., vocab) of a residual stream (..., model); None where the network has no head for one."""
-        if self.family.unembed is None:
+        if self.family.unembed is None or not self.predicts:
             return None
         with torch.inference_mode():
             return self.family.unembed(self.network, stream)
@@ -310,7 +315,7 @@ def trace(
         patches=tuple(patch.to_json() for patch in patches),
         parent=digest(model, inputs, seed=seed, capture=capture) if patches else None,
         seed=seed,
-        vocabulary=model.family.shape(model.config).vocabulary if model.family.head else 0,
+        vocabulary=model.family.shape(model.config).vocabulary if model.predicts else 0,
         prediction=prediction,
         weights=model,
     )
@@ -343,19 +348,40 @@ TOP = 10
 
 
 def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | None:
-    """The likeliest tokens wherever the family asks for one, from the last hidden states (position, model)."""
-    if model.family.head is None:
-        return None
+    """What the network says of this input, from the last hidden states (position, model); None without a head.
+
+    `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text, and
+    `token_labels` the likeliest class of each token.
+    """
     stack = model.family.stacks[-1]
-    positions = model.family.asks(tokens[stack])
-    logits = model.family.head(model.network, hidden[positions])
-    top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
-    answers = []
-    for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True):
-        texts = [token.text for token in model.named(ids)]
-        likeliest = [
-            {"id": id, "text": text, "probability": probability}
-            for id, text, probability in zip(ids, texts, probabilities, strict=True)
+    said: dict[str, Any] = {}
+    if model.predicts:
+        assert model.family.head is not None
+        positions = model.family.asks(tokens[stack])
+        logits = model.family.head(model.network, hidden[positions])
+        top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
+        said["positions"] = [
+            {
+                "position": position,
+                "top": [
+                    {"id": token.id, "text": token.text, "probability": probability}
+                    for token, probability in zip(model.named(ids), probabilities, strict=True)
+                ],
+            }
+            for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True)
         ]
-        answers.append({"position": position, "top": likeliest})
-    return {"stack": stack, "positions": answers}
+    classes = model.family.classify(model.network, model.config, hidden) if model.family.classify else None
+    if classes is not None:
+        labels, logits = classes
+        shares = logits.softmax(-1, dtype=torch.float32)
+        if shares.dim() == 1:
+            said["labels"] = [
+                {"label": label, "probability": share} for label, share in zip(labels, shares.tolist(), strict=True)
+            ]
+        else:
+            best = shares.max(-1)
+            said["token_labels"] = [
+                {"label": labels[index], "probability": share}
+                for index, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            ]
+    return {"stack": stack, **said} if said else None

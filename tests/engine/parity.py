@@ -54,10 +54,15 @@ LLAMA_3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
+SIZES["Roberta"] = SIZES["Bert"] | {"max_position_embeddings": 50, "pad_token_id": 1, "type_vocab_size": 1}
+SIZES["DistilBert"] = {"dim": 24, "n_layers": 3, "n_heads": 4, "hidden_dim": 40, "max_position_embeddings": 48}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("Bert", {}),
     "bert, one head": ("Bert", {"num_attention_heads": 1}),
     "bert, ReLU": ("Bert", {"hidden_act": "relu", "type_vocab_size": 3, "layer_norm_eps": 1e-5}),
+    "bert, masked words": ("Bert", {"architectures": ["BertForMaskedLM"]}),
+    "roberta, masked words": ("Roberta", {"architectures": ["RobertaForMaskedLM"]}),
+    "distilbert, masked words": ("DistilBert", {"architectures": ["DistilBertForMaskedLM"]}),
     "gpt2": ("GPT2", {}),
     "gpt2, ReLU": ("GPT2", {"n_head": 3, "activation_function": "relu"}),
     "llama": ("Llama", {"num_key_value_heads": 2}),
@@ -86,9 +91,15 @@ CLASSES = {
     "Llama": "LlamaForCausalLM",
     "Qwen2": "Qwen2ForCausalLM",
 }
-ATTENTIONS = {f"{name}Attention" for name in ("GPT2", "Llama", "Qwen2", "T5", "Marian")} | {"BertSelfAttention"}
+ATTENTIONS = {f"{name}Attention" for name in ("GPT2", "Llama", "Qwen2", "T5", "Marian")} | {
+    "BertSelfAttention",
+    "RobertaSelfAttention",
+    "DistilBertSelfAttention",
+}
 PROJECTIONS = {  # in the reference, and here: rotary families turn q and k after their projection
     "BertSelfAttention": {"query": "q", "key": "k", "value": "v"},
+    "RobertaSelfAttention": {"query": "q", "key": "k", "value": "v"},
+    "DistilBertSelfAttention": {"q_lin": "q", "k_lin": "k", "v_lin": "v"},
     "LlamaAttention": {"q_proj": "q.raw", "k_proj": "k.raw", "v_proj": "v"},
     "Qwen2Attention": {"q_proj": "q.raw", "k_proj": "k.raw", "v_proj": "v"},
     "T5Attention": {"q": "q", "k": "k", "v": "v"},
@@ -100,10 +111,15 @@ SITES = ("q", "k", "v", "z", "pattern", "out", "resid", "logits")
 def saved(name: str, folder: Path) -> nn.Module:
     """A tiny random model in float64, saved to `folder` in float64 as well."""
     kind, changes = CASES[name]
+    return random_model(kind, changes.get("architectures", [CLASSES.get(kind)])[0], folder, changes)
+
+
+def random_model(kind: str, architecture: str, folder: Path, changes: dict[str, Any]) -> nn.Module:
+    """A tiny model of one of the reference's classes."""
     torch.manual_seed(3)
     config = getattr(transformers, f"{kind}Config")(vocab_size=VOCABULARY, **(SIZES[kind] | changes))
     config._attn_implementation = "eager"
-    model: nn.Module = getattr(transformers, CLASSES[kind])(config).double().eval()
+    model: nn.Module = getattr(transformers, architecture)(config).double().eval()
     with torch.no_grad():  # far from the start, where biases are 0 and attention is even
         for part, value in [*model.named_parameters(), *model.named_buffers()]:
             if part == "final_logits_bias" or (isinstance(value, nn.Parameter) and "embed_positions" not in part):
@@ -130,7 +146,7 @@ def double_precision() -> Iterator[None]:
 
 def differences(theirs: nn.Module, ours: engine.Model) -> dict[str, float]:
     """The largest absolute difference by address, on a padded batch; rows of padding aside: nobody defines those."""
-    ids = torch.randint(VOCABULARY, (3, 19), generator=torch.Generator().manual_seed(4))
+    ids = torch.randint(3, VOCABULARY, (3, 19), generator=torch.Generator().manual_seed(4))
     mask = torch.arange(19) < torch.tensor([19, 7, 12])[:, None]
     recorder = Recorder(ours.sites, Capture(derived=("*",)))
     with torch.inference_mode(), double_precision():
@@ -153,7 +169,8 @@ def _one_stack(theirs: nn.Module, ours: engine.Model, ids: Tensor, mask: Tensor,
     expected: Expected = {address: (value, mask) for address, value in seen.items()}
     expected |= {f"{stack}.{i}.self.pattern": (pattern, mask) for i, pattern in enumerate(answer.attentions)}
     expected |= {f"{stack}.{i}.resid.pre": (x, mask) for i, x in enumerate(answer.hidden_states[:-1])}
-    if ours.family.head is not None:
+    if ours.predicts:
+        assert ours.family.head is not None
         recorder.tensors["logits"] = ours.family.head(ours.network, hidden)
         expected["logits"] = answer.logits, mask
     return expected
@@ -217,7 +234,7 @@ def watched(theirs: nn.Module, ours: engine.Model) -> Iterator[dict[str, Tensor]
         for block in ours.blocks
         if block.stack == stack
     ]
-    outputs = [m.output.dense for m in theirs.modules() if type(m).__name__ == "BertAttention"]
+    outputs = [m.output.dense for m in theirs.modules() if type(m).__name__ in ("BertAttention", "RobertaAttention")]
     for index, (module, (at, block)) in enumerate(zip(attentions, places, strict=True)):
         parts = PROJECTIONS.get(type(module).__name__)
         if parts is None:
@@ -233,7 +250,7 @@ def watched(theirs: nn.Module, ours: engine.Model) -> Iterator[dict[str, Tensor]
         hook.remove()
 
 
-OUT = ("c_proj", "o_proj", "out_proj", "o")
+OUT = ("c_proj", "o_proj", "out_proj", "out_lin", "o")
 
 
 def _far(found: Tensor, expected: Tensor, real: Tensor) -> float:
