@@ -21,7 +21,7 @@ from engine.models.family import Family, Tokens
 from engine.registry import Folder, Hub, ModelCard
 from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
-from engine.tokens import FileTokenizer, Token, Tokenizer
+from engine.tokens import FileTokenizer, Numbers, Token, Tokenizer
 from engine.trace import FORMAT, Trace
 from engine.version import VERSION
 
@@ -154,6 +154,8 @@ class Model:
                 # A decoder is given what it should say one step late: a start token first, and no end.
                 kept = given[:-1] if given and given[-1].id == stop else given
                 tokens[last] = (*self._from_ids([start]), *kept)
+        for block in self.blocks:  # a pool's one query belongs to no token of the text
+            tokens.setdefault(block.query_stack, (Token(0, "the whole", "the whole", None, None, special=True),))
         for those in tokens.values():
             if len(those) > self.limit:
                 raise TooLong(len(those), self.limit)
@@ -203,7 +205,11 @@ def load(
     family, config, network = built(folder)
     sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
     tokenizer_path = folder / checkpoint.TOKENIZER
-    tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder)) if card or tokenizer_path.exists() else None
+    tokenizer: Tokenizer | None = None
+    if family.reads_numbers(config):
+        tokenizer = Numbers()
+    elif card or tokenizer_path.exists():
+        tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder))
     checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
     network.eval()
     card = card or card_of(folder, family, config, network)
@@ -350,8 +356,8 @@ TOP = 10
 def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | None:
     """What the network says of this input, from the last hidden states (position, model); None without a head.
 
-    `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text, and
-    `token_labels` the likeliest class of each token.
+    `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text,
+    `token_labels` the likeliest class of each token, and `number` the number that it says.
     """
     stack = model.family.stacks[-1]
     said: dict[str, Any] = {}
@@ -384,4 +390,7 @@ def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | No
                 {"label": labels[index], "probability": share}
                 for index, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
+    number = model.family.number(model.network, model.config, hidden)
+    if number is not None:
+        said["number"] = number.item()
     return {"stack": stack, **said} if said else None

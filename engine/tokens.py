@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ class Token:
     special: bool = False
     continues: bool = False
     segment: int = 0
+    value: float | None = None  # where the network reads numbers
 
 
 class Tokenizer(Protocol):
@@ -136,3 +139,28 @@ class FileTokenizer:
         before = "a"  # a decoder shows how a piece joins on only where there is something to join
         written = decoder.decode([before, piece]).removeprefix(before)
         return written.lstrip(" ") or written, not written.startswith(" ")
+
+
+class Numbers:
+    """The tokenizer of networks that read numbers: a text is numbers with space, comma or semicolon between them."""
+
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:  # noqa: ARG002
+        """One token per number; `EmptyText`, `TooLong` or `BadInput` where there is none, or something else."""
+        tokens = []
+        for found in re.finditer(r"[^\s,;]+", text):
+            try:
+                value = float(found[0])
+            except ValueError:
+                raise BadInput(f"{found[0][:40]!r} is no number. This model reads numbers: 1 1 2 3 5 8.") from None
+            if not math.isfinite(value):
+                raise BadInput(f"{found[0][:40]} is not finite. This model reads numbers such as 1 1 2 3 5 8.")
+            tokens.append(Token(0, found[0], found[0], found.start(), found.end(), value=value))
+        if not tokens:
+            raise EmptyText("There is no number to trace. Send at least one: 1 1 2 3 5 8.")
+        if len(tokens) > limit:
+            raise TooLong(len(tokens), limit)
+        return tuple(tokens)
+
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:  # noqa: ARG002
+        """Numbers have no ids."""
+        raise BadInput("This model reads numbers, which have no token ids. Send them as a text: 1 1 2 3 5 8.")
