@@ -1,8 +1,5 @@
 """The web application: translates between HTTP and the engine, computes nothing."""
 
-from importlib.metadata import PackageNotFoundError, version
+from engine.version import VERSION
 
-try:
-    VERSION = version("headlight")
-except PackageNotFoundError:  # a checkout that nobody installed
-    VERSION = "0"
+__all__ = ["VERSION"]

@@ -41,7 +41,7 @@ def model(known: Known) -> Json:
         "licence": card.licence,
         "homepage": card.homepage,
         "source": str(next(here, card.sources[0])),
-        "revision": known.model.revision if known.model else card.sha256,
+        "revision": known.model.sha256 if known.model else card.sha256,
         "status": known.status,
         "scores": card.scores,
         "examples": [asdict(example) for example in card.examples],

@@ -181,6 +181,7 @@ class Example(BaseModel):
     text: str
     pair: str | None
     note: str
+    look: list[int | None] | None = Field(description="Layer, head, query and key to look at first.")
 
 
 class Model(BaseModel):

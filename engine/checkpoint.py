@@ -137,15 +137,24 @@ def tokenizer_path(folder: Path) -> Path:
     return path
 
 
-def sha256(path: Path) -> str:
+Progress = Callable[[int, int], None]
+"""Told how many bytes are done, and of how many."""
+
+
+def sha256(path: Path, progress: Progress | None = None) -> str:
     """The file's sha256 as hexadecimal digits."""
+    content, size = hashlib.sha256(), path.stat().st_size
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 22):
+            content.update(block)
+            if progress is not None:
+                progress(file.tell(), size)
+    return content.hexdigest()
 
 
-def verified(path: Path, expected: str | None) -> str:
+def verified(path: Path, expected: str | None, progress: Progress | None = None) -> str:
     """The file's sha256; `WrongHash` where another one is pinned."""
-    found = sha256(path)
+    found = sha256(path, progress)
     if expected is not None and found != expected:
         raise WrongHash(str(path), found, expected)
     return found
@@ -168,6 +177,8 @@ def fill(
     try:
         with safe_open(path, framework="pt") as file:
             keys = {rules.plain(key): key for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            if len(keys) < len(file.keys()):  # the same tensor under two spellings
+                raise UnexpectedKeys(set(file.keys()) - set(keys.values()))
             if unexpected := [key for plain, key in keys.items() if plain not in by_name and not rules.ignores(plain)]:
                 raise UnexpectedKeys(unexpected)
             if missing := [theirs for theirs in by_name if theirs not in keys]:

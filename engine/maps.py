@@ -200,10 +200,12 @@ def heads(trace: Trace, *, stack: str | None = None, block: str | None = None) -
 class Arithmetic:
     """How one attention weight came about, in the order in which it is computed.
 
-    `products` are q ∘ k and `raw` is their sum; `scaled` is raw · scale; `score` is scaled + bias, or -inf where the
-    mask shuts the pair out; `numerator` is exp(score - row_max), `denominator` the sum of these over the row, and
-    `weight` their ratio. `weighted_v` is weight · v, and `z` the sum of these over the row. The norms are of
-    `weighted_v` and `z` after W_O: how much of what the head writes into the residual stream comes from this key.
+    `products` are q ∘ k (of additive attention, v ∘ tanh(q + k)) and `raw` is their sum; `scaled` is raw · scale;
+    `score` is scaled + bias, or -inf where the mask shuts the pair out; `numerator` is exp(score - row_max),
+    `denominator` the sum of these over the row, and `weight` their ratio. `weighted_v` is weight · v, and `z` the sum
+    of these over the row. The norms are of `weighted_v` and `z` after W_O: how much of what the head writes into the
+    residual stream comes from this key; None where there is no W_O. With `patched`, an intervention at the scores or
+    the pattern came in between, and the chain does not lead to the weight.
     """
 
     block: Block
@@ -224,11 +226,12 @@ class Arithmetic:
     numerator: float
     denominator: float
     weight: float
+    patched: bool
     v: Tensor
     weighted_v: Tensor
     z: Tensor
-    written_norm: float
-    head_written_norm: float
+    written_norm: float | None
+    head_written_norm: float | None
 
 
 def arithmetic(
@@ -236,8 +239,9 @@ def arithmetic(
 ) -> Arithmetic:
     """Follow one weight from q and k to what it takes from v. Raises `UnknownSite` and `BadIndex`."""
     about = block_of(trace, stack, block)
-    if not 0 <= layer < about.layers:
-        raise BadIndex("layer", layer, about.layers)
+    lengths = (about.layers, about.heads, len(trace.tokens[about.query_stack]), len(trace.tokens[about.key_stack]))
+    for axis, at, length in zip(("layer", "head", "query", "key"), (layer, head, query, key), lengths, strict=True):
+        indices(axis, [at], length)
 
     def part(name: str, **where: int) -> Tensor:
         return trace.slice(address(about.stack, layer, about.name, name), **where)
@@ -247,15 +251,21 @@ def arithmetic(
     k = part("k", kv_head=kv_head, key=key).flatten()
     v = part("v", kv_head=kv_head, key=key).flatten()
     z = part("z", head=head, query=query).flatten()
+    energy = trace.tensors.get(address(about.stack, layer, about.name, "score.weight"))
     raw = part("scores.raw", head=head, query=query, key=key).item()
     scaled = part("scores.scaled", head=head, query=query, key=key).item()
     row = part("scores", head=head, query=query).flatten()
     weight = part("pattern", head=head, query=query, key=key).item()
     score, row_max = row[key].item(), row.max().item()
     masked = score == float("-inf")
+    table = address(about.stack, None, about.name, "bias")
+    bias = trace.slice(table, head=head, query=query, key=key).item() if table in trace.sites else 0.0
     weighted_v = weight * v
-    written = derive.by_head(torch.stack([weighted_v, z]), trace.output_weights(about.stack, layer, about.name)[head])
-    norms = written.norm(dim=-1)
+    norms: list[float | None] = [None, None]
+    if address(about.stack, layer, about.name, "by_head") in trace.sites:
+        weights = trace.output_weights(about.stack, layer, about.name)[head]
+        norms = list(derive.by_head(torch.stack([weighted_v, z]), weights).norm(dim=-1).tolist())
+    edited = {address(about.stack, layer, about.name, name) for name in ("scores", "pattern")}
     return Arithmetic(
         block=about,
         layer=layer,
@@ -264,20 +274,21 @@ def arithmetic(
         key=key,
         q=q,
         k=k,
-        products=q * k,
+        products=q * k if energy is None else (q + k).tanh() * energy,
         raw=raw,
         scale=about.scale,
         scaled=scaled,
-        bias=0.0,
+        bias=bias,
         masked=masked,
         score=score,
         row_max=row_max,
         numerator=(row[key] - row_max).exp().item(),
         denominator=(row - row_max).exp().sum().item(),
         weight=weight,
+        patched=any(patch["address"] in edited for patch in trace.patches),
         v=v,
         weighted_v=weighted_v,
         z=z,
-        written_norm=norms[0].item(),
-        head_written_norm=norms[1].item(),
+        written_norm=norms[0],
+        head_written_norm=norms[1],
     )

@@ -14,14 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from engine import checkpoint, registry
+from engine.checkpoint import Progress
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
 from engine.registry import Folder, Hub, ModelCard
 from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
-from engine.tokens import FileTokenizer, Token, Tokenizer
+from engine.tokens import FileTokenizer, Numbers, Token, Tokenizer
 from engine.trace import FORMAT, Trace
+from engine.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,18 @@ class Model:
     config: Any
     network: nn.Module
     tokenizer: Tokenizer | None
-    revision: str  # sha256 of model.safetensors
+    sha256: str  # of model.safetensors
 
     @property
     def id(self) -> str:
         """The name that the model was loaded by."""
         return self.card.id
+
+    @cached_property
+    def revision(self) -> str:
+        """A hash of the weights and of the configuration, which together make the network."""
+        about = json.dumps(asdict(self.config), sort_keys=True)
+        return hashlib.sha256(f"{self.family.name} {self.sha256} {about}".encode()).hexdigest()
 
     @cached_property
     def sites(self) -> dict[str, Site]:
@@ -68,6 +76,11 @@ class Model:
     def blocks(self) -> tuple[Block, ...]:
         """Every kind of attention in it."""
         return self.family.blocks(self.config)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it has a head that predicts tokens."""
+        return self.family.head is not None and self.family.predicts(self.config)
 
     @property
     def limit(self) -> int:
@@ -92,7 +105,7 @@ class Model:
 
     def unembed(self, stream: Tensor) -> Tensor | None:
         """Logits (..., vocab) of a residual stream (..., model); None where the network has no head for one."""
-        if self.family.unembed is None:
+        if self.family.unembed is None or not self.predicts:
             return None
         with torch.inference_mode():
             return self.family.unembed(self.network, stream)
@@ -134,13 +147,15 @@ class Model:
             raise TokenizerMissing(f"{self.id} has no tokenizer.json, so it can only trace token ids: ids={{...}}.")
         else:
             assert text is not None
-            tokens = {first: self.tokenizer.encode(text, pair)}
+            tokens = {first: self.tokenizer.encode(text, pair, limit=self.limit)}
             if self.family.decodes is not None:
                 start, stop = self.family.decodes(self.config)
-                given = self.tokenizer.encode(target) if target is not None else ()
+                given = self.tokenizer.encode(target, limit=self.limit) if target is not None else ()
                 # A decoder is given what it should say one step late: a start token first, and no end.
                 kept = given[:-1] if given and given[-1].id == stop else given
                 tokens[last] = (*self._from_ids([start]), *kept)
+        for block in self.blocks:  # a pool's one query belongs to no token of the text
+            tokens.setdefault(block.query_stack, (Token(0, "the whole", "the whole", None, None, special=True),))
         for those in tokens.values():
             if len(those) > self.limit:
                 raise TooLong(len(those), self.limit)
@@ -162,11 +177,18 @@ class Model:
         return self.tokenizer.from_ids(ids)
 
 
-def load(name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
+def load(
+    name: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Model:
     """Load a model by a card's id, from a folder with config.json and model.safetensors, or by a hub id (`org/name`).
 
-    The weights are frozen and in evaluation mode. Raises `UnknownModel`, `WeightsMissing`, or `CheckpointError` where
-    the files are not what they should be.
+    The weights are frozen and in evaluation mode; `progress` is told how far the file has been read. Raises
+    `UnknownModel`, `WeightsMissing`, `BadInput` for a device that is not there, or `CheckpointError` where the files
+    are not what they should be.
     """
     name = str(name)
     known = {card.id: card for card in registry.cards()}
@@ -179,32 +201,51 @@ def load(name: str | Path, *, device: torch.device | str = "cpu", dtype: torch.d
         card, folder = None, Hub(name, "main").fetch()
     else:
         raise UnknownModel(name, known)
+    path = checkpoint.weights_path(folder)
+    family, config, network = built(folder)
+    sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
+    tokenizer_path = folder / checkpoint.TOKENIZER
+    tokenizer: Tokenizer | None = None
+    if family.reads_numbers(config):
+        tokenizer = Numbers()
+    elif card or tokenizer_path.exists():
+        tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder))
+    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
+    network.eval()
+    card = card or card_of(folder, family, config, network)
+    return Model(card, family, config, network, tokenizer, sha256)
+
+
+def built(folder: Path) -> tuple[Family, Any, nn.Module]:
+    """The folder's network on the meta device, as its config.json describes it; `CheckpointError` where it does not."""
+    path = folder / checkpoint.CONFIG
     raw = checkpoint.read_config(folder)
     family = family_of(str(raw.get("model_type")))
     if family is None:
         types = ", ".join(sorted(kind for family in FAMILIES for kind in family.model_types))
-        raise CheckpointError(
-            f"{folder / checkpoint.CONFIG} says model_type {raw.get('model_type')!r}; known are: {types}."
-        )
+        raise CheckpointError(f"{path} says model_type {raw.get('model_type')!r}; known are: {types}.")
     try:
         config = family.read_config(raw)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / checkpoint.CONFIG} lacks {error}.") from None
-    path = checkpoint.weights_path(folder)
-    revision = checkpoint.verified(path, card.sha256 if card else None)
-    tokenizer_path = folder / checkpoint.TOKENIZER
-    tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder)) if card or tokenizer_path.exists() else None
-    with torch.device("meta"):
-        network = family.build(config)
-    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=device)
-    network.eval()
-    return Model(card or card_of(name, folder, family, config, network), family, config, network, tokenizer, revision)
+        with torch.device("meta"):
+            return family, config, family.build(config)
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error}.") from None
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not describe a {family.name}: {registry.first_line(error)}.") from None
 
 
-def card_of(name: str, folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:
+def usable(device: torch.device | str) -> torch.device:
+    """The device, if this machine and this build of torch have it; `BadInput` where they don't."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        raise BadInput(f"The device {str(device)!r} can't be used here: {registry.first_line(error)}.") from None
+
+
+def card_of(folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:
     """A card for a model that nobody wrote one for."""
     shape = family.shape(config)
-    title = Path(name).name
+    title = folder.resolve().name
     return ModelCard(
         id=title,
         name=title,
@@ -226,10 +267,12 @@ def digest(
     parameter = next(model.network.parameters())
     content = {
         "format": FORMAT,
+        "release": [VERSION, torch.__version__],
+        "device": parameter.device.type,
         "model": model.id,
         "revision": model.revision,
         "dtype": str(parameter.dtype),
-        "text": [inputs.text, inputs.pair],
+        "text": [inputs.text, inputs.pair, inputs.target],
         "tokens": inputs.content,
         "decode": inputs.decode,
         "patches": [patch.to_json() for patch in patches],
@@ -257,6 +300,8 @@ def trace(
     The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
     looked at. Raises what `Model.inputs` raises, and `BadPatch`.
     """
+    if isinstance(text, Inputs) and any(given is not None for given in (pair, source, target, ids)):
+        raise BadInput("The inputs are made already: give a text, a pair, a target or ids to Model.inputs.")
     if not isinstance(text, Inputs):
         text = model.inputs(text, pair=pair, source=source, target=target, ids=ids)
     inputs = text
@@ -276,7 +321,7 @@ def trace(
         patches=tuple(patch.to_json() for patch in patches),
         parent=digest(model, inputs, seed=seed, capture=capture) if patches else None,
         seed=seed,
-        vocabulary=model.family.shape(model.config).vocabulary if model.family.head else 0,
+        vocabulary=model.family.shape(model.config).vocabulary if model.predicts else 0,
         prediction=prediction,
         weights=model,
     )
@@ -309,19 +354,43 @@ TOP = 10
 
 
 def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | None:
-    """The likeliest tokens wherever the family asks for one, from the last hidden states (position, model)."""
-    if model.family.head is None:
-        return None
+    """What the network says of this input, from the last hidden states (position, model); None without a head.
+
+    `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text,
+    `token_labels` the likeliest class of each token, and `number` the number that it says.
+    """
     stack = model.family.stacks[-1]
-    positions = model.family.asks(tokens[stack])
-    logits = model.family.head(model.network, hidden[positions])
-    top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
-    answers = []
-    for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True):
-        texts = [token.text for token in model.named(ids)]
-        likeliest = [
-            {"id": id, "text": text, "probability": probability}
-            for id, text, probability in zip(ids, texts, probabilities, strict=True)
+    said: dict[str, Any] = {}
+    if model.predicts:
+        assert model.family.head is not None
+        positions = model.family.asks(tokens[stack])
+        logits = model.family.head(model.network, hidden[positions])
+        top = logits.softmax(-1, dtype=torch.float32).topk(min(TOP, logits.shape[-1]))
+        said["positions"] = [
+            {
+                "position": position,
+                "top": [
+                    {"id": token.id, "text": token.text, "probability": probability}
+                    for token, probability in zip(model.named(ids), probabilities, strict=True)
+                ],
+            }
+            for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True)
         ]
-        answers.append({"position": position, "top": likeliest})
-    return {"stack": stack, "positions": answers}
+    classes = model.family.classify(model.network, model.config, hidden) if model.family.classify else None
+    if classes is not None:
+        labels, logits = classes
+        shares = logits.softmax(-1, dtype=torch.float32)
+        if shares.dim() == 1:
+            said["labels"] = [
+                {"label": label, "probability": share} for label, share in zip(labels, shares.tolist(), strict=True)
+            ]
+        else:
+            best = shares.max(-1)
+            said["token_labels"] = [
+                {"label": labels[index], "probability": share}
+                for index, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            ]
+    number = model.family.number(model.network, model.config, hidden)
+    if number is not None:
+        said["number"] = number.item()
+    return {"stack": stack, **said} if said else None

@@ -29,7 +29,7 @@ class Edit(ABC):
 
     def __init__(self, address: str, **where: Indices) -> None:
         self.address = address
-        self.where = {axis: [at] if isinstance(at, int) else list(at) for axis, at in where.items()}
+        self.where = {axis: [at] if isinstance(at, int) else sorted(set(at)) for axis, at in sorted(where.items())}
 
     def __repr__(self) -> str:
         where = "".join(f", {axis}={at}" for axis, at in self.where.items())

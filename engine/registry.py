@@ -114,6 +114,7 @@ class Example:
     text: str
     pair: str | None = None
     note: str = ""
+    look: tuple[int, int, int | None, int | None] | None = None  # layer, head, query, key: where to look first
 
 
 @dataclass(frozen=True)
@@ -181,18 +182,33 @@ CARDS: tuple[ModelCard, ...] = (
             Example(
                 "The animal didn't cross the street because it was too tired",
                 note="Layer 5, head 11: “it” looks at “animal”. Swap tired for wide and look again.",
+                look=(5, 11, 10, 2),
             ),
             Example(
                 "The animal didn't cross the street because it was too wide",
-                note="The same sentence, where “it” should be the street.",
+                note="Layer 3, head 1: “it” looks at “animal” with 0.27 here, and with 0.64 where it was too tired.",
+                look=(3, 1, 10, 2),
             ),
-            Example("I kicked the ball", note="Who kicked? Did what? Different heads answer different questions."),
-            Example("The quick brown fox jumps over the lazy dog", note="Every letter of the alphabet, nine words."),
-            Example("Hello, how are you?", note="Short enough to read every weight."),
+            Example(
+                "I kicked the ball",
+                note="Layer 0, head 3: “ball” looks for what was done to it. Other heads answer other questions.",
+                look=(0, 3, 4, 2),
+            ),
+            Example(
+                "The quick brown fox jumps over the lazy dog",
+                note="Layer 3, head 1: “The” looks past two adjectives at its noun, “fox”.",
+                look=(3, 1, 1, 4),
+            ),
+            Example(
+                "Hello, how are you?",
+                note="Short enough to read every weight. Layer 1, head 6: “you” looks back at “how”.",
+                look=(1, 6, 5, 3),
+            ),
             Example(
                 "The cat sat on the mat.",
                 pair="It was asleep within a minute.",
-                note="Two sentences: does “it” find the cat across the separator?",
+                note="Two sentences. Layer 3, head 1: “It” finds the cat across the separator.",
+                look=(3, 1, 9, 2),
             ),
         ),
     ),

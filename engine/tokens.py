@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Protocol
 
 import tokenizers
 
-from engine.errors import BadInput, CheckpointError, EmptyText
+from engine.errors import BadInput, CheckpointError, EmptyText, TooLong
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ class Token:
     special: bool = False
     continues: bool = False
     segment: int = 0
+    value: float | None = None  # where the network reads numbers
 
 
 class Tokenizer(Protocol):
     """What the engine needs of a tokenizer."""
 
-    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
-        """Tokens of a text, or of two, with the special tokens that the model expects."""
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:
+        """Tokens of a text, or of two, with the special tokens that the model expects; `TooLong` over the limit."""
         ...
 
     def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -62,10 +65,11 @@ class FileTokenizer:
         self._tokenizer.no_padding()
         self._special = {id for id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
 
-    def encode(self, text: str, pair: str | None = None) -> tuple[Token, ...]:
-        """Tokens of `text`, and of `pair` where there is one; `EmptyText` or `BadInput` where none can be."""
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:
+        """Tokens of `text`, and of `pair` where there is one; `EmptyText`, `TooLong` or `BadInput` if it can't be."""
         sentences = (text,) if pair is None else (text, pair)
-        for name, sentence in zip(("text", "second text"), sentences, strict=False):
+        names = ("text", "second text")
+        for name, sentence in zip(names, sentences, strict=False):
             try:
                 sentence.encode("utf-8")
             except UnicodeEncodeError:
@@ -73,6 +77,11 @@ class FileTokenizer:
             if not sentence.strip():
                 raise EmptyText(f"The {name} is empty. Send at least one word.")
         encoding = self._tokenizer.encode(*sentences)
+        if len(encoding) > limit:
+            raise TooLong(len(encoding), limit)
+        for sequence, name in enumerate(names[: len(sentences)]):
+            if sequence not in encoding.sequence_ids:
+                raise EmptyText(f"Nothing is left of the {name} after tokenization. Send a visible character.")
         # One character can be several tokens (Hangul by its letters, an emoji by its bytes): each shows its own part.
         spans = Counter(zip(encoding.sequence_ids, encoding.offsets, strict=True))
         tokens: list[Token] = []
@@ -107,8 +116,6 @@ class FileTokenizer:
                 )
             )
             word_before = place
-        if all(token.special for token in tokens):
-            raise EmptyText("Nothing is left of the text after tokenization. Send at least one visible character.")
         return tuple(tokens)
 
     def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -132,3 +139,28 @@ class FileTokenizer:
         before = "a"  # a decoder shows how a piece joins on only where there is something to join
         written = decoder.decode([before, piece]).removeprefix(before)
         return written.lstrip(" ") or written, not written.startswith(" ")
+
+
+class Numbers:
+    """The tokenizer of networks that read numbers: a text is numbers with space, comma or semicolon between them."""
+
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:  # noqa: ARG002
+        """One token per number; `EmptyText`, `TooLong` or `BadInput` where there is none, or something else."""
+        tokens = []
+        for found in re.finditer(r"[^\s,;]+", text):
+            try:
+                value = float(found[0])
+            except ValueError:
+                raise BadInput(f"{found[0][:40]!r} is no number. This model reads numbers: 1 1 2 3 5 8.") from None
+            if not math.isfinite(value):
+                raise BadInput(f"{found[0][:40]} is not finite. This model reads numbers such as 1 1 2 3 5 8.")
+            tokens.append(Token(0, found[0], found[0], found.start(), found.end(), value=value))
+        if not tokens:
+            raise EmptyText("There is no number to trace. Send at least one: 1 1 2 3 5 8.")
+        if len(tokens) > limit:
+            raise TooLong(len(tokens), limit)
+        return tuple(tokens)
+
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:  # noqa: ARG002
+        """Numbers have no ids."""
+        raise BadInput("This model reads numbers, which have no token ids. Send them as a text: 1 1 2 3 5 8.")

@@ -36,7 +36,7 @@ class Weights(Protocol):
 
     @property
     def revision(self) -> str:
-        """The sha256 of the weights."""
+        """A hash of weights and configuration."""
         ...
 
     def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
@@ -282,12 +282,11 @@ class Trace:
             tensors = safetensors.torch.load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             about = json.loads(header["__metadata__"]["headlight"])
-        except (SafetensorError, ValueError, KeyError) as error:
+            written = about["format"]
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"These bytes are not a Headlight trace ({error}).") from None
-        if about["format"] != FORMAT:
-            raise BadInput(
-                f"The trace has format {about['format']}, this version reads {FORMAT}. Trace the text again."
-            )
+        if written != FORMAT:
+            raise BadInput(f"The trace has format {written}, this version reads {FORMAT}. Trace the text again.")
         places = [site(*parts) for parts in about["sites"]]
         tensors |= {address: tensors[same] for address, same in about["aliases"].items()}
         trace = cls(
@@ -313,8 +312,10 @@ class Trace:
 
 def pick(axis: str, selection: Selection | None, size: int) -> Pick:
     """A selection as indices that are known to be valid; `BadIndex` where one is not."""
-    if selection is None or isinstance(selection, slice):
-        return selection or ALL
+    if selection is None:
+        return ALL
+    if isinstance(selection, slice):
+        selection = range(*selection.indices(size))  # torch knows no negative step
     indices = [selection] if isinstance(selection, int) else list(selection)
     for index in indices:
         if not -size <= index < size:

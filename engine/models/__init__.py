@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from engine.models import bert, gpt2, llama, seq2seq, t5, transformer
+from engine.models import bert, gpt2, llama, recurrent, seq2seq, t5, transformer
 from engine.models.family import Family
 
-FAMILIES: tuple[Family, ...] = (bert.FAMILY, gpt2.FAMILY, llama.FAMILY, t5.FAMILY, transformer.FAMILY, seq2seq.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    bert.FAMILY,
+    gpt2.FAMILY,
+    llama.FAMILY,
+    t5.FAMILY,
+    transformer.FAMILY,
+    seq2seq.FAMILY,
+    recurrent.FAMILY,
+)
 
 
 def family_of(model_type: str) -> Family | None:

@@ -45,7 +45,9 @@ class Family:
     the network has no such thing. `output_weight(network, stack, layer, block)` is W_O by head:
     (head, head_dim, model), and `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
     positions whose prediction a trace holds. `decodes(config)` gives the start and the stop token of a decoder that has
-    an encoder beside it; `pairs` says whether the model reads two texts.
+    an encoder beside it; `pairs` says whether the model reads two texts. `predicts(config)` says whether this one has
+    its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or of each token, and
+    `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text is a list of them.
     """
 
     name: str
@@ -64,4 +66,8 @@ class Family:
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
     decodes: Callable[[Any], tuple[int, int]] | None = None
     pairs: bool = False
+    predicts: Callable[[Any], bool] = lambda _: True
+    classify: Callable[[nn.Module, Any, Tensor], tuple[tuple[str, ...], Tensor] | None] | None = None
+    number: Callable[[nn.Module, Any, Tensor], Tensor | None] = lambda *_: None
+    reads_numbers: Callable[[Any], bool] = lambda _: False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position

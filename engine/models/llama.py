@@ -61,7 +61,7 @@ class Config:
             positions=config["max_position_embeddings"],
             rope=Rope.from_hf(config),
             activation=config["hidden_act"],
-            eps=config["rms_norm_eps"],
+            eps=float(config["rms_norm_eps"]),
             bias=qwen or config.get("attention_bias", False),
             out_bias=not qwen and config.get("attention_bias", False),
             mlp_bias=config.get("mlp_bias", False),

@@ -71,7 +71,7 @@ class Config:
             scaled_logits=config.get("scale_decoder_outputs", tied),
             start=config["decoder_start_token_id"],
             stop=config["eos_token_id"],
-            eps=config["layer_norm_epsilon"],
+            eps=float(config["layer_norm_epsilon"]),
             positions=config.get("n_positions", 512),
         )
 

@@ -37,6 +37,18 @@ export function look() {
   };
 }
 
+/** A picture to take away: the page's ground is behind it. @param {HTMLCanvasElement} canvas */
+export function onGround(canvas) {
+  const whole = document.createElement("canvas");
+  whole.width = canvas.width;
+  whole.height = canvas.height;
+  const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
+  context.fillStyle = look().ground;
+  context.fillRect(0, 0, whole.width, whole.height);
+  context.drawImage(canvas, 0, 0);
+  return whole;
+}
+
 /** Calls back when the element's room changes. @param {Element} element @param {() => void} draw */
 export function onResize(element, draw) {
   let width = 0;

@@ -60,14 +60,16 @@ export function mountCaptions({ letGo, choose }) {
     const name = heads.map(({ ref, color }) => refName(ref) + color).join();
     if (name === chipsOf) return;
     chipsOf = name;
+    // Each of several heads is named by its chip, in the colour of its lines; there is no room for more.
+    byId("focus-title").classList.toggle("hidden", heads.length > 1);
     byId("chips").replaceChildren(
       ...(heads.length < 2 ? [] : heads).map(({ ref, color }) =>
         h(
           "button.head",
           { type: "button", title: `Let ${headName(ref)} go`, onclick: () => letGo(ref) },
           h("i", { style: { background: color } }),
-          shortName(ref),
           icon("close", "small"),
+          shortName(ref),
         ),
       ),
     );

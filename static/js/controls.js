@@ -34,6 +34,10 @@ export function mountControls(store) {
     });
   });
 
+  byId("why").addEventListener("click", () => {
+    byId("inspector").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    byId("inspector").focus({ preventScroll: true });
+  });
   byId("help-button").addEventListener("click", () => byId("help").showModal());
   byId("theme").addEventListener("click", () => {
     const themes = /** @type {const} */ (["system", "light", "dark"]);

@@ -10,6 +10,12 @@ function readable(request) {
   return request;
 }
 
+const back = document.createElement("a");
+back.href = "../";
+back.textContent = "← Headlight";
+back.className = "back";
+host.before(back);
+
 SwaggerUIBundle({
   domNode: host,
   url: host.dataset.openapi,

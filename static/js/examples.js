@@ -1,28 +1,17 @@
 // @ts-check
-/** Where to look first: sentences whose attention is worth showing, found by hand in the network itself. */
+/** Where to look first: the models' cards name, for each of their examples, a weight that is worth showing. */
 
-/** @typedef {{layer: number, head: number, query: string, key: string | null}} Spot */
-
-/** @type {Record<string, Record<string, Spot>>} model, text, spot */
-const SPOTS = {
-  minilm: {
-    "The animal didn't cross the street because it was too tired": { layer: 5, head: 11, query: "it", key: "animal" },
-  },
-};
+/** @typedef {{text: string, pair?: string | null, note?: string, look?: [number, number, number | null, number | null] | null}} Example */
 
 /**
- * The part of the state that an example starts from.
+ * The part of the state that a text starts from.
  * @param {import("./trace.js").TraceBody} trace
+ * @param {Example[]} examples of the model that made it
  * @returns {Partial<import("./state.js").State>}
  */
-export function startingPoint(trace) {
-  const last = trace.stacks.at(-1);
-  const spot = SPOTS[trace.model]?.[trace.text];
-  if (!spot || trace.pair) return { layer: (last?.layers ?? 1) - 1, head: 0, query: null, key: null };
-  const tokens = Object.values(trace.tokens)[0];
-  const at = (/** @type {string | null} */ text) => {
-    const found = tokens.findIndex((token) => token.text === text);
-    return found < 0 ? null : found;
-  };
-  return { layer: spot.layer, head: spot.head, query: at(spot.query), key: at(spot.key) };
+export function startingPoint(trace, examples) {
+  const look = examples.find((e) => e.text === trace.text && (e.pair ?? null) === (trace.pair ?? null))?.look;
+  if (!look) return { layer: (trace.stacks.at(-1)?.layers ?? 1) - 1, head: 0, query: null, key: null };
+  const [layer, head, query, key] = look;
+  return { layer, head, query, key, also: [] };
 }

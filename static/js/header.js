@@ -2,7 +2,7 @@
 /** The top of the page: model, sentence, examples, and what is said when something goes wrong. */
 import { byId, h } from "./dom.js";
 
-/** @typedef {{text: string, pair?: string | null, note?: string}} Example */
+/** @typedef {import("./examples.js").Example} Example */
 /** @typedef {{id: string, name: string, summary: string, examples?: Example[]}} Model */
 
 /**
@@ -82,7 +82,7 @@ export function mountHeader({ models, run, forget }) {
       if (error) {
         problem.replaceChildren(
           h("strong", {}, error.title),
-          h("span", {}, error.detail),
+          h("span", {}, error.detail.replace(`${error.title}. `, "")),
           kept ? h("span.aside", {}, "The picture below is still of the sentence before.") : null,
         );
       }

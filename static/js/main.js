@@ -29,6 +29,9 @@ import { mountText } from "./views/text.js";
 
 const bootstrap = JSON.parse(byId("bootstrap").textContent);
 
+/** @param {string} id @returns {import("./examples.js").Example[]} */
+const examplesOf = (id) => bootstrap.models.find((/** @type {import("./header.js").Model} */ m) => m.id === id)?.examples ?? [];
+
 /** What the page shows when the address says nothing: the default model's first example. @returns {State} */
 function home() {
   const state = blank();
@@ -36,7 +39,7 @@ function home() {
   const kept = document.documentElement.dataset.theme;
   const theme = kept === "light" || kept === "dark" ? kept : "system";
   if (!trace) return { ...state, model: model.id, theme };
-  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, theme, ...startingPoint(trace) };
+  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, theme, ...startingPoint(trace, examplesOf(trace.model)) };
 }
 
 const store = new Store(home());
@@ -113,7 +116,7 @@ function stepLayer(by) {
 async function run(what, example = false) {
   if (session.shows(what)) {
     session.problem = null;
-    const patch = example && session.trace ? startingPoint(session.trace) : {};
+    const patch = example && session.trace ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
     store.set({ ...what, ...patch });
     refresh();
     return;
@@ -123,7 +126,7 @@ async function run(what, example = false) {
   if (!(await arriving) || !session.trace) return;
   cursor = null;
   const fresh = { ...what, query: null, key: null };
-  const at = example ? startingPoint(session.trace) : {};
+  const at = example ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
   store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace), ...at });
 }
 
@@ -195,6 +198,7 @@ function render() {
   header.update(state);
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
+  byId("stage").classList.toggle("stale", session.reading);
   if (state.text && !session.shows(state) && !session.problem) session.read(state);
   if (!session.trace) return invite();
   const arrived = session.shows(state);

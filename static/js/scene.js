@@ -86,6 +86,9 @@ export function sceneOf(state, session, cursor) {
   return scene;
 }
 
+/** Words that look at one another less than this are not what a head is about: it looks at special tokens or at itself. */
+const TELLING = 0.05;
+
 /**
  * The cell to explain: the one asked for, the strongest of the row asked for, else the strongest from one word to another.
  * @param {Place | null} asked @param {Head | undefined} head @param {number[]} queries @param {number[]} keys
@@ -100,7 +103,9 @@ function choose(asked, head, queries, keys, attention) {
     const words = pick(head.whole, rows, cols);
     const itself = attention.queries === attention.keys && rows.length > 1;
     const { row, col } = peak(itself ? withoutDiagonal(words) : words);
-    return { query: rows[row], key: cols[col] };
+    if (words.values[row * cols.length + col] >= TELLING) return { query: rows[row], key: cols[col] };
+    const any = peak(pick(head.whole, rows, keys));
+    return { query: rows[any.row], key: keys[any.col] };
   }
   if (asked.key !== null) return asked;
   const row = queries.indexOf(asked.query);

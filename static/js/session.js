@@ -49,6 +49,7 @@ export class Session {
   /** @type {Set<string>} */
   #renewed = new Set();
   #running = 0;
+  #reading = 0;
 
   /**
    * @param {import("./api.js").Api} api
@@ -62,6 +63,11 @@ export class Session {
   /** Whether something is on its way. */
   get busy() {
     return this.#running > 0;
+  }
+
+  /** Whether another sentence is on its way, so that what is on screen belongs to the one before. */
+  get reading() {
+    return this.#reading > 0;
   }
 
   /** @param {HeadRef} ref @returns {Matrix | undefined} */
@@ -137,7 +143,8 @@ export class Session {
     const name = JSON.stringify([what.model, what.text, what.pair]);
     let arrived = false;
     await this.#ask("trace", name, async () => {
-      const trace = await this.api.trace(what);
+      this.#reading++;
+      const trace = await this.api.trace(what).finally(() => this.#reading--);
       if (this.#asked.get("trace") !== name) return;
       this.adopt(trace);
       arrived = true;

@@ -82,6 +82,25 @@ def test_examples_start_where_something_can_be_seen(visit: Open) -> None:
     expect(seen.page.locator("#weight")).to_have_text("0.647")
 
 
+@pytest.mark.parametrize(
+    ("example", "pair", "weight"),
+    [
+        (1, "it animal", "0.266"),
+        (2, "ball kicked", "0.634"),
+        (3, "The fox", "0.763"),
+        (4, "you how", "0.646"),
+        (5, "It cat", "0.515"),
+    ],
+)
+def test_every_example_opens_at_a_telling_weight(visit: Open, example: int, pair: str, weight: str) -> None:
+    seen = visit({**AT_IT, "also": "2.3"})
+    seen.page.click("#examples-button")
+    seen.page.locator("#examples [role=menuitem]").nth(example).click()
+    expect(seen.page.locator("#weight")).to_have_text(weight)
+    assert seen.settle().state["pair"] == pair
+    assert seen.state["chips"] == ""
+
+
 def test_heat_map_holds_the_numbers(visit: Open, api: Any) -> None:
     page = visit().page
     size, row = page.evaluate(
@@ -111,6 +130,72 @@ def test_lines_are_drawn_and_isolate_a_token(visit: Open) -> None:
     seen.page.mouse.move(box["x"] + 90, box["y"] + 24 + 10.5 * pitch)
     expect(seen.page.locator("#readout")).to_have_text("row of it")
     assert 0 < _ink(seen, "canvas.lines") < everything
+
+
+def test_lines_and_inspector_agree_when_nothing_is_held(visit: Open) -> None:
+    seen = visit("/#view=lines")
+    assert seen.state["pair"] == "it animal"
+    marked = """() => {
+        const canvas = document.querySelector('canvas.lines');
+        const { width, height } = canvas;
+        const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+        const rows = { left: new Set(), right: new Set() };
+        for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+            const [r, g, b, a] = data.slice(4 * (y * width + x), 4 * (y * width + x) + 4);
+            if (a === 255 && r === 102 && g === 199 && b === 255) rows[x < width / 2 ? 'left' : 'right'].add(y);
+        }
+        const middle = (ys) => [...ys].reduce((sum, y) => sum + y, 0) / ys.size;
+        const pitch = (height - 28) / 15;
+        return [middle(rows.left), middle(rows.right)].map((y) => Math.floor((y - 24) / pitch));
+    }"""
+    assert seen.page.evaluate(marked) == [10, 2]
+
+
+def test_a_head_that_looks_at_special_tokens_is_explained_by_them(visit: Open) -> None:
+    seen = visit({**AT_IT, "text": "Hi there you", "query": "", "key": ""})
+    assert seen.state["pair"] == "there [CLS]"
+    seen.page.select_option("select[data-state=special]", "hide")
+    seen.settle()
+    assert "[CLS]" not in seen.state["pair"]
+
+
+@pytest.mark.parametrize("width", [1280, 1366, 1920])
+def test_controls_stay_where_they_are(visit: Open, width: int) -> None:
+    seen = visit(AT_IT, size=(width, 768))
+    where = """() => ['[data-state=threshold]', '[data-state=special]', '#view']
+        .map(name => document.querySelector(name).getBoundingClientRect()).flatMap(box => [box.left, box.top])"""
+    before = seen.page.evaluate(where)
+    for special in ("hide", "renormalise"):
+        seen.page.select_option("select[data-state=special]", special)
+        seen.settle()
+        assert seen.page.evaluate(where) == before
+
+
+def test_on_a_phone_everything_can_be_reached(visit: Open) -> None:
+    seen = visit({**AT_IT, "also": "4.5"}, size=(390, 844))
+    page = seen.page
+    expect(page.locator("#readout")).to_be_in_viewport()
+    expect(page.locator("#chips button").last).to_be_in_viewport()
+    page.click("#examples-button")
+    box = page.locator("#examples").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    page.keyboard.press("Escape")
+    page.click("#why")
+    expect(page.locator("#weight")).to_be_in_viewport()
+
+
+def test_what_is_on_screen_dims_while_another_sentence_is_read(visit: Open) -> None:
+    seen = visit()
+    waiting: list[Any] = []
+    seen.page.route("**/api/v1/traces", lambda route: waiting.append(route) or None)
+    seen.page.fill("#text", "A sentence that takes its time")
+    seen.page.click("#run")
+    expect(seen.page.locator("#stage.stale")).to_be_attached()
+    waiting[0].continue_()
+    expect(seen.page.locator("#stage.stale")).to_have_count(0)
+    expect(seen.page.locator("#focus-title")).to_be_visible()
 
 
 def test_text_is_tinted_by_the_chosen_token(visit: Open, api: Any) -> None:

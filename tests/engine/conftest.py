@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import tokenizers
 import torch
+from hypothesis import settings
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
 import engine
+
+settings.register_profile("same every time", derandomize=True)
+settings.load_profile("same every time")
 
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 import engine
 from engine import checkpoint
 from engine.errors import (
+    BadInput,
     CheckpointError,
     MissingKeys,
     TokenizerMissing,
@@ -79,6 +80,49 @@ def test_an_unknown_tensor_is_named(folder: Path) -> None:
     rewrite(folder, lambda t: t.update({"encoder.layer.0.surprise.weight": torch.zeros(1)}))
     with pytest.raises(UnexpectedKeys, match=r"encoder\.layer\.0\.surprise\.weight"):
         engine.load(folder)
+
+
+def test_one_tensor_under_two_names_is_refused(folder: Path) -> None:
+    twice = "encoder.layer.0.attention.self.query.weight"
+    rewrite(folder, lambda t: t.update({f"bert.{twice}": torch.zeros_like(t[twice])}))
+    with pytest.raises(UnexpectedKeys, match=r"layer\.0\.attention\.self\.query\.weight"):
+        engine.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_attention_heads": 0},
+        {"hidden_size": "24"},
+        {"num_hidden_layers": "3"},
+        {"layer_norm_eps": None},
+        {"intermediate_size": -1},
+        {"hidden_act": ["gelu"]},
+    ],
+)
+def test_a_configuration_of_the_wrong_kind_says_so(folder: Path, changes: dict[str, object]) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(CheckpointError, match="does not describe a bert"):
+        engine.load(folder)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_says_so(folder: Path, device: str) -> None:
+    with pytest.raises(BadInput, match="can't be used here"):
+        engine.load(folder, device=device)
+
+
+def test_loading_tells_how_far_it_is(folder: Path) -> None:
+    told: list[tuple[int, int]] = []
+    engine.load(folder, progress=lambda done, size: told.append((done, size)))
+    size = (folder / "model.safetensors").stat().st_size
+    assert told[-1] == (size, size)
+
+
+def test_a_folder_is_called_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert engine.load(".").id == folder.name
 
 
 def test_a_wrong_shape_is_named_with_what_was_found_and_expected(folder: Path) -> None:

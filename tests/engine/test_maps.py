@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,6 +145,20 @@ def test_the_arithmetic_of_a_forbidden_edge_says_masked(tiny: engine.Model) -> N
     assert a.masked
     assert a.score == float("-inf")
     assert a.weight == a.numerator == a.written_norm == 0
+    assert a.patched
+
+
+def test_the_arithmetic_takes_no_index_from_behind(flagship: engine.Trace) -> None:
+    where = {"layer": 5, "head": 11, "query": 10, "key": 2}
+    assert not engine.arithmetic(flagship, **where).patched
+    for axis in where:
+        with pytest.raises(BadIndex, match=axis):
+            engine.arithmetic(flagship, **(where | {axis: -1}))
+
+
+def test_a_slice_can_run_backwards(flagship: engine.Trace) -> None:
+    backwards = flagship.slice("encoder.5.self.q", query=slice(None, None, -1))
+    assert torch.equal(backwards, flagship["encoder.5.self.q"].flip(1))
 
 
 def test_what_a_head_writes_needs_the_model(flagship: engine.Trace, minilm: engine.Model, tiny: engine.Model) -> None:
@@ -153,7 +171,10 @@ def test_what_a_head_writes_needs_the_model(flagship: engine.Trace, minilm: engi
         engine.Trace.from_bytes(data, tiny)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"\x02\0\0\0\0\0\0\0{}", bytes(64)])
+FORGED = [safetensors.torch.save({}, {"headlight": text}) for text in ("{}", "[]", "7", "{")]
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x02\0\0\0\0\0\0\0{}", bytes(64), *FORGED])
 def test_bytes_that_are_no_trace_say_so(data: bytes) -> None:
     with pytest.raises(BadInput, match="not a Headlight trace"):
         engine.Trace.from_bytes(data)
@@ -169,6 +190,12 @@ def test_what_was_not_captured_is_named(tiny: engine.Model) -> None:
 def test_the_digest_changes_with_everything_that_determines_the_result(
     minilm: engine.Model, tiny: engine.Model
 ) -> None:
+    others: list[dict[str, Any]] = [
+        {"sha256": "0" * 64},
+        {"config": replace(minilm.config, activation="relu")},
+        {"network": copy.deepcopy(minilm.network).double()},
+        {"card": replace(minilm.card, id="another")},
+    ]
     digests = {
         engine.digest(minilm, minilm.inputs("a cat")),
         engine.digest(minilm, minilm.inputs("a  cat")),  # the same ids at other places
@@ -178,6 +205,7 @@ def test_the_digest_changes_with_everything_that_determines_the_result(
         engine.digest(minilm, minilm.inputs("a cat"), capture=engine.Capture(sites=("*.q",))),
         engine.digest(minilm, minilm.inputs("a cat"), patches=[engine.Zero("encoder.0.self.z")]),
         engine.digest(tiny, tiny.inputs("a cat")),
+        *(engine.digest(replace(minilm, **other), minilm.inputs("a cat")) for other in others),
     }
-    assert len(digests) == 8
+    assert len(digests) == 8 + len(others)
     assert engine.trace(minilm, "a cat").digest == engine.digest(minilm, minilm.inputs("a cat")) in digests

@@ -28,6 +28,20 @@ def test_a_knockout_removes_one_edge_and_the_row_still_sums_to_one(tiny: engine.
     assert not torch.equal(cut["encoder.2.resid.post"], plain["encoder.2.resid.post"])
 
 
+def test_a_row_that_may_look_nowhere_takes_nothing(tiny: engine.Model) -> None:
+    blind = engine.trace(tiny, TEXT, patches=[Knockout("encoder.1.self.scores", head=2, query=9)])
+    assert (blind["encoder.1.self.pattern"][2, 9] == 0).all()
+    assert (blind["encoder.1.self.z"][2, 9] == 0).all()
+    assert blind["encoder.2.resid.post"].isfinite().all()
+
+
+def test_places_are_a_set(tiny: engine.Model) -> None:
+    one, same = (Zero("encoder.1.self.z", head=heads, query=3) for heads in ([1, 2], [2, 1, 1]))
+    assert engine.digest(tiny, tiny.inputs(TEXT), patches=[one]) == engine.digest(
+        tiny, tiny.inputs(TEXT), patches=[same]
+    )
+
+
 def test_zero_at_the_pattern_cuts_without_renormalising(tiny: engine.Model) -> None:
     plain = engine.trace(tiny, TEXT)["encoder.1.self.pattern"]
     cut = engine.trace(tiny, TEXT, patches=[Zero("encoder.1.self.pattern", head=2, query=9, key=2)])

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import engine
 from engine import checkpoint
-from engine.models import seq2seq
+from engine.errors import BadInput, CheckpointError, EmptyText, TooLong
+from engine.models import recurrent, seq2seq
 from engine.nn.recurrent import GATES, Recurrent
 from engine.sites import sites_of
 from engine.tap import Capture, Recorder
@@ -230,6 +231,120 @@ def test_a_trace_survives_saving(model: engine.Model) -> None:
     assert again.to_bytes() == trace.to_bytes()
     for address in trace.addresses():
         torch.testing.assert_close(again[address], trace[address])
+
+
+def network(folder: Path, **sizes: Any) -> engine.Model:
+    """A tiny random network over one sequence, saved and loaded as any other checkpoint."""
+    torch.manual_seed(6)
+    config = recurrent.Config(**{"embedding": 5, "hidden": 6, **sizes})
+    built = recurrent.Network(config).double()
+    for parameter in built.parameters():
+        parameter.data = torch.randn_like(parameter) * 0.5
+    (folder / "config.json").write_text(json.dumps({"model_type": "recurrent", **vars(config)}))
+    checkpoint.save(built, recurrent.rules(config), folder / "model.safetensors")
+    return engine.load(folder, dtype=torch.float64)
+
+
+def states(model: engine.Model, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What torch's own stack of layers gives: states (position, width) and the last of each direction, (width,)."""
+    c = model.config
+    theirs = TORCH[c.kind](x.shape[-1], c.hidden, c.layers, batch_first=True, bidirectional=c.bidirectional).double()
+    state = {}
+    for suffix, cells in (("", model.network.forwards), ("_reverse", model.network.backwards)):
+        for layer, cell in enumerate(cells):
+            state |= {f"{key[:-1]}{layer}{suffix}": v for key, v in cell.cell.state_dict().items()}
+    theirs.load_state_dict(state)
+    hidden, last = theirs(x[None])
+    last = last[0] if c.kind == "lstm" else last
+    return hidden[0], last[-(1 + c.bidirectional) :, 0].flatten()
+
+
+IDS = [3, 1, 4, 1, 5, 9, 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_next_token_network_agrees_with_torch(kind: str, tmp_path: Path) -> None:
+    model = network(tmp_path, kind=kind, vocabulary=11, layers=2)
+    trace = engine.trace(model, ids={"sequence": IDS})
+    with torch.inference_mode():
+        hidden, _ = states(model, model.network.token.weight[IDS])
+        logits = model.network.output(hidden)
+    assert (trace["sequence.1.cell.hidden"] - hidden).abs().max() < 1e-10
+    assert trace.prediction is not None
+    (answer,) = trace.prediction["positions"]
+    assert [entry["id"] for entry in answer["top"][:3]] == logits[-1].topk(3).indices.tolist()
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("pool", [None, 4])
+def test_a_class_of_the_whole_agrees_with_torch(both: bool, pool: int | None, tmp_path: Path) -> None:
+    labels = ("negative", "positive")
+    sizes = {"kind": "lstm", "task": "class", "vocabulary": 11, "layers": 2, "bidirectional": both, "pool": pool}
+    model = network(tmp_path, labels=labels, **sizes)
+    trace = engine.trace(model, ids={"sequence": IDS})
+    with torch.inference_mode():
+        hidden, last = states(model, model.network.token.weight[IDS])
+        if pool is not None:
+            net = model.network.pool
+            alpha = torch.softmax(torch.stack([net.weight @ torch.tanh(net.k(h)) for h in hidden]), 0)
+            last = alpha @ hidden
+            assert (trace["sequence.0.pool.pattern"][0, 0] - alpha).abs().max() < 1e-10
+        shares = model.network.output(last).softmax(-1)
+    assert trace.prediction is not None
+    assert [label["label"] for label in trace.prediction["labels"]] == list(labels)
+    assert [label["probability"] for label in trace.prediction["labels"]] == pytest.approx(shares.tolist(), abs=1e-6)
+
+
+def test_a_class_for_every_token_agrees_with_torch(tmp_path: Path) -> None:
+    model = network(tmp_path, kind="gru", task="token-class", vocabulary=11, bidirectional=True, labels=("a", "b", "c"))
+    trace = engine.trace(model, ids={"sequence": IDS})
+    with torch.inference_mode():
+        best = model.network.output(states(model, model.network.token.weight[IDS])[0]).argmax(-1)
+    assert trace.prediction is not None
+    assert [t["label"] for t in trace.prediction["token_labels"]] == ["abc"[i] for i in best]
+
+
+@pytest.mark.parametrize(("pool", "parameters"), [(None, 11), (1, 33)])
+def test_the_fibonacci_networks_read_numbers_and_have_the_textbooks_parameters(
+    pool: int | None, parameters: int, tmp_path: Path
+) -> None:
+    model = network(tmp_path, kind="rnn", task="number", hidden=2, pool=pool, steps=20)
+    second_bias = 2  # Keras has one bias per unit where torch has two
+    assert sum(p.numel() for p in model.network.parameters()) - second_bias == parameters
+    series = [0.0, 0.1, 0.1, 0.2, 0.3, 0.5, 0.8, 1.3]
+    trace = engine.trace(model, " ".join(map(str, series)))
+    with torch.inference_mode():
+        hidden, last = states(model, torch.tensor(series, dtype=torch.float64)[:, None])
+        if pool:
+            net = model.network.pool
+            alpha = torch.softmax(torch.tanh(hidden @ net.k.weight.T + net.by_step[: len(series)])[:, 0], 0)
+            last = alpha @ hidden
+            assert (trace["sequence.0.pool.pattern"].flatten() - alpha).abs().max() < 1e-10
+        said = model.network.output(last).item()
+    assert trace.prediction is not None
+    assert trace.prediction["number"] == pytest.approx(said, abs=1e-10)
+    assert [t.value for t in trace.tokens["sequence"]] == series
+    for address in trace.addresses():
+        assert trace[address].shape == tuple(trace.sizes(address).values()), address
+    assert engine.Trace.from_bytes(trace.to_bytes(), model).to_bytes() == trace.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("1 2 x", BadInput), ("", EmptyText), ("1 inf", BadInput), ("1 " * 21, TooLong)]
+)
+def test_what_is_no_list_of_numbers_says_so(text: str, error: type, tmp_path: Path) -> None:
+    model = network(tmp_path, kind="rnn", task="number", hidden=2, pool=1, steps=20)
+    with pytest.raises(error):
+        engine.trace(model, text)
+
+
+@pytest.mark.parametrize("changes", [{"kind": "qrnn"}, {"task": "poetry"}, {"vocabulary": None, "task": "next-token"}])
+def test_a_network_that_makes_no_sense_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    network(tmp_path, vocabulary=11)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(CheckpointError):
+        engine.load(tmp_path)
 
 
 def test_the_parameter_counts_of_textbook_recurrent_layers() -> None:

@@ -28,7 +28,7 @@ def test_the_card_of_minilm_tells_the_truth(minilm: engine.Model) -> None:
     assert (card.layers, card.heads, card.width, card.limit) == (shape.layers, shape.heads, shape.width, shape.limit)
     assert card.parameters == sum(p.numel() for p in minilm.network.parameters())
     assert card.family == minilm.family.name
-    assert minilm.revision == card.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    assert minilm.sha256 == card.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     assert card.status() == "ready"
 
 
@@ -58,9 +58,9 @@ class StandInHub(http.server.BaseHTTPRequestHandler):
     def answer(self, *, body: bool) -> None:
         self.asked.append(f"{self.command} {self.path}")
         about: object = None
-        if self.path.startswith(f"/api/models/{REPOSITORY}/revision/"):
+        if self.path.startswith(f"/api/models/{REPOSITORY}/revision/{REVISION}"):
             about = {"id": REPOSITORY, "sha": REVISION, "siblings": [{"rfilename": name} for name in FILES]}
-        elif self.path.startswith(f"/api/models/{REPOSITORY}/tree/"):
+        elif self.path.startswith(f"/api/models/{REPOSITORY}/tree/{REVISION}"):
             sizes = {name: (self.folder / name).stat().st_size for name in FILES}
             about = [{"type": "file", "path": name, "size": size, "oid": "0"} for name, size in sizes.items()]
         if about is not None:
@@ -115,7 +115,7 @@ def test_without_the_package_the_files_come_from_the_hub(
     sources = (Package("no-such-package", "1", "x"), Hub(REPOSITORY, REVISION))
     monkeypatch.setattr(registry, "CARDS", (replace(engine.card("minilm"), sources=sources, sha256=sha256),))
     assert engine.card("minilm").status() == "absent"
-    assert engine.load("minilm").revision == sha256
+    assert engine.load("minilm").sha256 == sha256
     assert engine.card("minilm").status() == "ready"
     hub.asked.clear()
     engine.load("minilm")

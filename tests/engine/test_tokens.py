@@ -102,7 +102,13 @@ def test_nothing_to_trace_says_so(minilm: engine.Model, text: str) -> None:
     with pytest.raises(EmptyText):
         tokens_of(minilm, text)
     with pytest.raises(EmptyText, match="second"):
-        tokens_of(minilm, "fine", " ")
+        tokens_of(minilm, "fine", text)
+    with pytest.raises(EmptyText):
+        tokens_of(minilm, text, "fine")
+
+
+def test_a_special_token_alone_is_a_text(minilm: engine.Model) -> None:
+    assert [t.text for t in tokens_of(minilm, "[MASK]")] == ["[CLS]", "[MASK]", "[SEP]"]
 
 
 def test_half_a_surrogate_pair_says_so(minilm: engine.Model) -> None:

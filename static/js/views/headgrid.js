@@ -1,10 +1,10 @@
 // @ts-check
 /** The grid of all layers × heads: one small map per head, on one canvas. */
 import { fit, look, measured, onResize } from "../canvas.js";
-import { byId, h } from "../dom.js";
+import { h } from "../dom.js";
 import { headName, number, percent, shortName } from "../format.js";
 import { refName } from "../state.js";
-import { arrange, bySharpness, LABEL, neighbour, tileAt } from "./headlayout.js";
+import { APART, arrange, bySharpness, LABEL, neighbour, tileAt } from "./headlayout.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../state.js").HeadRef} HeadRef */
@@ -109,25 +109,44 @@ function paintLabels(context, scene, layout, colors, hover) {
     const layerLit = ref.layer === (hover ?? state).layer;
     const headLit = ref.head === (hover ?? state).head;
     const middle = { x: x + size / 2, y: y + size / 2 };
-    const wide = tile >= 24 * unit || across;
+    const wide = tile >= 19 * unit || across;
     if (ref.head === 0) across ? write(`L${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`L${ref.layer}`, layout.left - 14 * unit, middle.y, layerLit);
     if (ref.layer === 0 && typeof ref.head === "number")
-      across ? write(`H${ref.head}`, layout.left - 15 * unit, middle.y, headLit) : write(`${wide ? "H" : ""}${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
+      across ? write(`H${ref.head}`, layout.left - 16 * unit, middle.y, headLit) : write(`${wide ? "H" : ""}${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
   }
-  // What the last lane is: the heads of each layer taken together, and of all layers.
+  paintTogether(context, scene, layout, colors, hover, write);
+}
+
+/**
+ * The lane of each layer's heads together, and the tile of all heads: a hairline apart, and words beside them.
+ * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout @param {import("../canvas.js").Look} colors @param {HeadRef | null} hover
+ * @param {(text: string, x: number, y: number, lit: boolean) => void} write
+ */
+function paintTogether(context, { state, attention }, { across, tiles, tile, gap, left, top }, colors, hover, write) {
+  const { unit } = colors;
+  const { layer, head } = hover ?? state;
   const all = tiles.find(({ ref }) => ref.layer === "all");
-  if (!all) return;
-  const allLit = (hover ?? state).layer === "all";
-  const laneLit = !allLit && typeof (hover ?? state).head !== "number";
-  const under = all.y + tile + 9 * unit;
+  const first = tiles.find(({ ref }) => ref.layer === 0 && typeof ref.head !== "number");
+  const last = tiles.findLast(({ ref }) => ref.layer !== "all" && typeof ref.head !== "number");
+  if (!all || !first || !last) return;
+  const laneLit = layer !== "all" && typeof head !== "number";
+  const back = (APART + gap) / 2;
+  context.fillStyle = colors.line;
   if (across) {
-    write("all", all.x + all.size / 2, under, allLit);
-    write(`${state.aggregate} of each layer`, layout.left + (layout.columns * (tile + layout.gap)) / 2, under, laneLit);
+    context.fillRect(left, first.y - back, last.x + last.size - left, 1);
+    write(state.aggregate, left - 16 * unit, first.y + tile / 2, laneLit);
   } else {
-    context.textAlign = "right";
-    write(state.aggregate, all.x + tile, layout.top - 9 * unit, laneLit);
-    write(`${state.aggregate} of all`, all.x - 6 * unit, all.y + all.size / 2, allLit);
+    context.fillRect(first.x - back, top, 1, last.y + last.size - top);
+    write(state.aggregate, first.x + tile / 2, top - 9 * unit, laneLit);
   }
+  context.textAlign = "left";
+  write(`${state.aggregate} of all ${attention.layers * attention.heads} heads`, all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
+}
+
+/** What a tile of several heads holds, in words. @param {HeadRef} ref @param {Scene} scene */
+function gathered({ layer, head }, { attention }) {
+  const how = head === "max" ? "the strongest weight of" : "the average of";
+  return layer === "all" ? `${how} all ${attention.layers * attention.heads} heads` : `${how} the layer's ${attention.heads} heads`;
 }
 
 /** What a head does, in words. @param {HeadRef} ref @param {import("../session.js").Stats | null} stats */
@@ -209,7 +228,7 @@ export function mountHeadGrid(host, { focus, say }) {
     context.drawImage(atlas.canvas, from.x, from.y, overview.cols, overview.rows, 0, 0, side, side);
     cardName.textContent = headName(hover);
     const sharp = hover.layer !== "all" && typeof hover.head === "number" ? stats?.sharpness[hover.layer]?.[hover.head] : undefined;
-    cardText.textContent = sharp === undefined ? "" : `sharpness ${number(sharp)} · ${character(hover, stats)}`;
+    cardText.textContent = sharp === undefined ? (typeof hover.head === "number" ? "" : gathered(hover, scene)) : `sharpness ${number(sharp)} · ${character(hover, stats)}`;
     const box = canvas.getBoundingClientRect();
     const beside = box.right + 14;
     const left = beside + card.offsetWidth > innerWidth - 8 ? Math.max(8, box.left + tile.x - card.offsetWidth - 14) : beside;
@@ -252,7 +271,6 @@ export function mountHeadGrid(host, { focus, say }) {
         "aria-label",
         `${count} attention heads: ${attention.layers} layers of ${attention.heads}. In focus: ${headName(state)}${character(state, stats) && `, it ${character(state, stats)}`}. Arrow keys walk, Enter focuses.`,
       );
-      byId("heads-note").textContent = `${count} heads`;
       draw();
     },
   };

@@ -10,6 +10,10 @@ const GUTTER = 32;
 const ABOVE = 20;
 const LARGEST = 64;
 export const LABEL = 12;
+/** Several heads taken together stand apart from the single ones. */
+export const APART = 10;
+/** The side of the tile of all heads together, with words beside it. */
+const CORNER = 26;
 
 /**
  * Where every head goes. Layers run across or down, whichever makes the tiles larger.
@@ -20,9 +24,10 @@ export function arrange({ layers, heads, width, height, aggregate, ranked, unit 
   if (ranked) return arrangeRanked(ranked, width, height, unit);
   const gutter = GUTTER * unit;
   const above = ABOVE * unit;
-  const caption = LABEL * unit + 6;
+  const corner = Math.round(CORNER * unit);
+  const below = corner + APART;
   const size = (/** @type {number} */ columns, /** @type {number} */ rows) =>
-    Math.min(LARGEST * unit, (width - gutter) / columns, (height - above - caption) / rows);
+    Math.min(LARGEST * unit, (width - gutter - APART) / columns, (height - above - APART - below) / rows);
   const across = size(layers, heads + 1) >= size(heads + 1, layers);
   const pitch = Math.max(8, Math.floor(across ? size(layers, heads + 1) : size(heads + 1, layers)));
   const gap = pitch > 20 ? 4 : pitch > 12 ? 2 : 1;
@@ -34,22 +39,15 @@ export function arrange({ layers, heads, width, height, aggregate, ranked, unit 
   for (let layer = 0; layer < layers; layer++) {
     for (let head = 0; head <= heads; head++) {
       const [column, row] = across ? [layer, head] : [head, layer];
-      const apart = head === heads ? gap : 0;
+      const apart = head === heads ? APART : 0;
       const [x, y] = [left + column * pitch + (across ? 0 : apart), top + row * pitch + (across ? apart : 0)];
       tiles.push({ ref: { layer, head: head === heads ? aggregate : head }, x, y, size: tile });
     }
   }
-  const corner = Math.min(tile, gutter - gap - 2);
-  const lane = heads * pitch + gap;
-  tiles.push({
-    ref: { layer: "all", head: aggregate },
-    x: across ? left - corner - gap : left + lane,
-    y: across ? top + lane : top + layers * pitch + gap,
-    size: corner,
-  });
   const [columns, rows] = across ? [layers, heads + 1] : [heads + 1, layers];
-  const below = across ? caption : corner + gap;
-  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch + gap, height: top + rows * pitch + gap + below };
+  const bottom = top + rows * pitch + (across ? APART : 0);
+  tiles.push({ ref: { layer: "all", head: aggregate }, x: left, y: bottom - gap + APART, size: corner });
+  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch + APART, height: bottom - gap + APART + corner };
 }
 
 /** @param {HeadRef[]} ranked @param {number} width @param {number} height @param {number} unit @returns {Layout} */

@@ -8,10 +8,12 @@ import { label } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
-/** @typedef {{cell: number, left: number, top: number, width: number, height: number, rows: number, cols: number, font: number, slanted: boolean}} Frame */
+/** @typedef {{cell: number, left: number, top: number, overhang: number, width: number, height: number, rows: number, cols: number, font: number, slanted: boolean}} Frame */
 
-const LARGEST_CELL = 56;
+const LARGEST_CELL = 88;
 const LONGEST_LABEL = 104;
+/** What the axes are stands in the corner between them. */
+const CORNER = { width: 64, height: 34 };
 /** From this size on a cell has room for its number. */
 const ROOM_FOR_NUMBER = 27;
 
@@ -30,24 +32,22 @@ export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { 
  */
 export function frameOf({ width, height, rows, cols, longest, unit }) {
   const margin = 10 * unit;
-  const title = 20 * unit;
   let font = 13 * unit;
-  let frame = { cell: 1, left: 0, top: 0 };
+  let frame = { cell: 1, left: 0, top: 0, overhang: 0 };
   let slanted = true;
   for (let round = 0; round < 3; round++) {
-    const side = Math.min(longest(font, "query"), LONGEST_LABEL * unit) + margin;
+    const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), CORNER.width * unit) + margin;
     const above = Math.min(longest(font, "key"), LONGEST_LABEL * unit);
-    const left = side + title;
-    const top = (slanted ? above * 0.75 + font * 0.7 : above) + margin + title;
+    const top = Math.max(slanted ? above * 0.75 + font * 0.7 : above, CORNER.height * unit) + margin;
     const overhang = slanted ? above * 0.72 : 4;
     const fitting = Math.min((width - left - Math.max(0, overhang - 24)) / cols, (height - top - 2) / rows, LARGEST_CELL * unit);
     const cell = fitting >= 4 ? Math.floor(fitting) : Math.max(fitting, 0.5);
-    frame = { cell, left, top };
+    frame = { cell, left, top, overhang };
     slanted = cell >= 19 * unit;
-    font = Math.min(13 * unit, Math.max(9 * unit, cell + unit));
+    font = Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell + unit));
   }
   const { cell } = frame;
-  const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - 60 * unit));
+  const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - 8));
   return { ...frame, left, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
 }
 
@@ -63,9 +63,9 @@ const LETTERS = 13;
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintAxes(context, scene, frame, colors) {
-  const { attention, queries, keys, cursor, held, chosen } = scene;
+  const { attention, queries, keys, cursor, chosen } = scene;
   const { cell, left, top, width, height, font } = frame;
-  const live = cursor ?? held ?? chosen;
+  const live = cursor ?? chosen;
   const row = live ? queries.indexOf(live.query) : -1;
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
@@ -79,11 +79,12 @@ export function paintAxes(context, scene, frame, colors) {
 
   context.textBaseline = "middle";
   const every = Math.max(1, Math.ceil((font * 0.92) / cell));
+  const large = Math.max(font, 13 * colors.unit);
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ turn, /** @type {boolean} */ lit, /** @type {boolean} */ dim) => {
     context.save();
     context.translate(x, y);
     context.rotate(turn);
-    context.font = `${lit ? "600 " : ""}${font}px ${colors.mono}`;
+    context.font = `${lit ? "600 " : ""}${lit ? large : font}px ${colors.mono}`;
     context.globalAlpha = dim && !lit ? 0.75 : 1;
     context.fillStyle = lit ? colors.ink : colors.ink2;
     context.textAlign = turn ? "left" : "right";
@@ -92,7 +93,7 @@ export function paintAxes(context, scene, frame, colors) {
   };
   const turn = frame.slanted ? -Math.PI / 4 : -Math.PI / 2;
   const hidden = (/** @type {number} */ i, /** @type {number} */ lit) =>
-    every > 1 && i !== lit && (i % every !== 0 || (lit >= 0 && Math.abs(i - lit) * cell < font * 1.1));
+    i !== lit && (i % every !== 0 || (lit >= 0 && large > font && Math.abs(i - lit) * cell < (large + font) * 0.55));
   queries.forEach((token, i) => {
     const lit = i === row;
     if (hidden(i, row)) return;
@@ -118,7 +119,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
     box(left - 1, top + heldRow * cell - 0.5, width + 2, cell + 1, 2, colors.accent);
     if (heldCol >= 0) box(left + heldCol * cell - 0.5, top + heldRow * cell - 0.5, cell + 1, cell + 1, 3, colors.accent);
   }
-  if (!held && !cursor && row >= 0 && col >= 0) box(left + col * cell - 0.5, top + row * cell - 0.5, cell + 1, cell + 1, 2, colors.accent);
+  if (held?.key == null && !cursor && row >= 0 && col >= 0) box(left + col * cell - 0.5, top + row * cell - 0.5, cell + 1, cell + 1, 2, colors.accent);
   if (cursor) {
     context.globalAlpha = 0.55;
     if (row >= 0) box(left - 0.5, top + row * cell - 0.5, width + 1, cell + 1, 1, colors.ink2);
@@ -132,7 +133,7 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
 function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, left, top, cols }, colors, row) {
   if (row < 0 || !heads[0]) return;
   const { values } = heads[0].shown;
-  context.font = `${Math.min(12 * colors.unit, cell * 0.36)}px ${colors.mono}`;
+  context.font = `${Math.min(16 * colors.unit, cell * 0.36)}px ${colors.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let i = 0; i < cols; i++) {
@@ -272,20 +273,16 @@ export function mountHeatmap(host, actions) {
   };
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors */
-function paintTitles(context, frame, colors) {
-  context.font = `${12 * colors.unit}px ${colors.sans}`;
+/** What is along each axis, in the corner between them: in the paper's words where a page is narrow. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors */
+function paintTitles(context, { left, top }, colors) {
+  const size = 12 * colors.unit;
+  context.font = `${size}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
-  context.textBaseline = "top";
-  context.textAlign = "left";
-  context.fillText("looked at (keys) →", frame.left, 2);
   context.textBaseline = "alphabetic";
-  context.save();
-  context.translate(Math.max(12 * colors.unit, frame.left - (LONGEST_LABEL + 16) * colors.unit), frame.top);
-  context.rotate(-Math.PI / 2);
   context.textAlign = "right";
-  context.fillText("← looking (queries)", 0, 0);
-  context.restore();
+  const [keys, queries] = left >= 124 * colors.unit ? ["looked at (keys) →", "looking (queries) ↓"] : ["keys →", "queries ↓"];
+  context.fillText(keys, left - 8, top - 12 * colors.unit - size * 1.3);
+  context.fillText(queries, left - 8, top - 12 * colors.unit);
 }
 
 /** @param {Scene} scene @param {number} row @param {number} col */

@@ -1,6 +1,6 @@
 // @ts-check
 /** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
-import { fit, look, measured } from "../canvas.js";
+import { fit, look, measured, onGround } from "../canvas.js";
 import { h } from "../dom.js";
 import { label } from "../trace.js";
 
@@ -32,8 +32,9 @@ export function frameOf({ width, height, tokens, unit }) {
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintLines(context, scene, frame, colors) {
-  const { attention, queries, keys, heads, cursor, held, state } = scene;
+  const { attention, queries, keys, heads, cursor, held, chosen, state } = scene;
   const only = cursor ?? held;
+  const live = cursor ?? chosen;
   const { pitch, top, left, right, font } = frame;
   const y = (/** @type {number} */ i) => top + (i + 0.5) * pitch;
   const middle = (left + right) / 2;
@@ -46,10 +47,11 @@ export function paintLines(context, scene, frame, colors) {
       const bare = only && !lit;
       for (let j = 0; j < shown.cols; j++) {
         const weight = shown.values[i * shown.cols + j];
-        if (weight < (only && lit ? faintest : Math.max(faintest, CROWDED))) continue;
-        const chosen = lit && only?.key != null && only.key === keys[j];
-        context.globalAlpha = bare ? 0.07 * weight : Math.min(1, 0.08 + 0.92 * weight) * (heads.length > 1 ? 0.85 : 1);
-        context.lineWidth = (0.75 + 5 * weight) * colors.unit * (chosen ? 1.25 : 1);
+        const marked = live?.query === queries[i] && live.key === keys[j];
+        if (weight < (marked || (only && lit) ? faintest : Math.max(faintest, CROWDED))) continue;
+        const quiet = only || marked ? 1 : 0.55;
+        context.globalAlpha = bare ? 0.07 * weight : Math.min(1, 0.08 + 0.92 * weight) * (heads.length > 1 ? 0.85 : 1) * quiet;
+        context.lineWidth = (0.75 + 5 * weight) * colors.unit * (marked ? 1.25 : 1);
         context.beginPath();
         context.moveTo(left, y(i));
         context.bezierCurveTo(middle, y(i), middle, y(j), right, y(j));
@@ -60,6 +62,8 @@ export function paintLines(context, scene, frame, colors) {
   context.globalAlpha = 1;
 
   const row = only ? queries.indexOf(only.query) : -1;
+  const from = live ? queries.indexOf(live.query) : -1;
+  const to = live?.key == null ? -1 : keys.indexOf(live.key);
   const received = (/** @type {number} */ j) => (row < 0 ? 0 : Math.max(0, ...heads.map(({ shown }) => shown.values[row * shown.cols + j])));
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ at, /** @type {CanvasTextAlign} */ align, /** @type {number} */ lit, /** @type {boolean} */ dim) => {
     context.font = `${lit > 0.15 ? "600 " : ""}${font}px ${colors.mono}`;
@@ -70,12 +74,11 @@ export function paintLines(context, scene, frame, colors) {
     context.globalAlpha = 1;
   };
   context.textBaseline = "middle";
-  queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === row ? 1 : 0, attention.queries[token].special));
-  keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", received(j), attention.keys[token].special));
-  if (row >= 0) {
-    context.fillStyle = colors.accent;
-    context.fillRect(left - 7, y(row) - pitch * 0.36, 3, pitch * 0.72);
-  }
+  queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === from ? 1 : 0, attention.queries[token].special));
+  keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", j === to ? 1 : received(j), attention.keys[token].special));
+  context.fillStyle = colors.accent;
+  if (from >= 0) context.fillRect(left - 7, y(from) - pitch * 0.36, 3, pitch * 0.72);
+  if (to >= 0) context.fillRect(right + 4, y(to) - pitch * 0.36, 3, pitch * 0.72);
   context.font = `${12 * colors.unit}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textAlign = "right";
@@ -152,6 +155,6 @@ export function mountLines(host, { point, lock, release, say }) {
       const names = next.heads.map((head) => head.name).join(", ");
       canvas.setAttribute("aria-label", `Lines from ${next.queries.length} looking tokens to ${next.keys.length} tokens looked at, of ${names}. Up and down walk through the tokens, Enter holds one.`);
     },
-    image: () => canvas,
+    image: () => onGround(canvas),
   };
 }
