@@ -1,4 +1,7 @@
-"""Answers that never change: everything addressed by a digest has a strong ETag and may be kept for ever."""
+"""Answers that never change: everything addressed by a digest has a strong ETag and may be kept for ever.
+
+A digest holds the release that made it, so that the next one may answer otherwise: under other addresses.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,29 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app import VERSION
+from app import wire
 
 FOREVER = "public, max-age=31536000, immutable"
+VARY = "Accept, Accept-Encoding"
 
 
 def etag(request: Request, media: str) -> str:
     """Known before anything is computed: the address holds a digest, and equal requests give equal bytes."""
-    content = f"{VERSION}\n{request.url.path}\n{request.url.query}\n{media}"
+    content = f"{request.url.path}\n{request.url.query}\n{media}"
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
-def has(request: Request, tag: str) -> bool:
-    """Whether the client already holds the answer with that tag."""
-    held = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    return tag in held
+def held(request: Request, tag: str) -> str | None:
+    """The tag as the client holds it, weak where it took a compressed answer; None where it holds something else."""
+    tags = (part.strip() for part in wire.joined(request.headers, "if-none-match").split(","))
+    return next((one for one in tags if one.removeprefix("W/") == tag), None)
 
 
 def immutable(request: Request, body: bytes, media: str, tag: str) -> Response:
     """The answer; or 304 where the client holds it, which `If-None-Match: *` says of whatever exists."""
-    headers = {"etag": tag, "cache-control": FOREVER, "vary": "Accept"}
-    if has(request, tag) or request.headers.get("if-none-match", "").strip() == "*":
+    headers = {"etag": tag, "cache-control": FOREVER, "vary": VARY}
+    if wire.joined(request.headers, "if-none-match").strip() == "*":
         return Response(status_code=304, headers=headers)
+    if one := held(request, tag):
+        return Response(status_code=304, headers={**headers, "etag": one})
     return Response(body, headers=headers, media_type=media)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -10,6 +11,9 @@ from app import wire
 from app.problems import Invalid
 from app.runner import Runner
 from app.settings import Settings
+from app.words import cut
+
+FEW = 8  # names that one sentence can bear
 
 
 def get_runner(request: Request) -> Runner:
@@ -25,13 +29,23 @@ def get_settings(request: Request) -> Settings:
 def no_parameters(request: Request) -> None:
     """For calls without a query string: a parameter that nobody reads is a mistake, not something to pass over."""
     if names := list(request.query_params):
+        names = [cut(name) for name in names[:FEW]]
         where = [{"where": f"query.{name}", "what": "This call takes no parameters."} for name in names]
         raise Invalid(f"This call takes no parameters in its address: leave out {', '.join(names)}.", errors=where)
 
 
+def each_once(request: Request) -> None:
+    """For query strings: of a parameter that comes twice only the last would count, and silently."""
+    names = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [cut(name) for name, times in names.items() if times > 1][:FEW]:
+        where = [{"where": f"query.{name}", "what": "This is given more than once."} for name in twice]
+        hint = "Write several places as one list, such as layers=0,1."
+        raise Invalid(f"{', '.join(twice)}: this is given more than once. {hint}", errors=where)
+
+
 def json_wanted(request: Request) -> None:
     """For calls that answer in JSON only."""
-    wire.negotiate(request.headers.get("accept"), (wire.JSON,))
+    wire.negotiate(wire.joined(request.headers, "accept"), (wire.JSON,))
 
 
 RunnerDep = Annotated[Runner, Depends(get_runner)]

@@ -6,11 +6,14 @@ import re
 import time
 import traceback
 from collections.abc import Collection
+from functools import cache
 from uuid import uuid4
 
 import structlog
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder, IdentityResponder
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import wire
@@ -66,10 +69,24 @@ class Observe:
             finally:
                 seconds = time.perf_counter() - started
                 # The template, such as /api/v1/traces/{id}: paths are as many as visitors care to make up.
-                route = getattr(scope.get("route"), "path", "unmatched")
+                route = template(scope)
                 self.metrics.requests.labels(_known(method), route, str(status)).inc()
                 self.metrics.seconds.labels(route).observe(seconds)
                 log.info("request", method=method, path=scope["path"], status=status, ms=round(1000 * seconds, 1))
+
+
+def template(scope: Scope) -> str:
+    """The route's path as it is declared; `unmatched` where no route has the path."""
+    if path := getattr(scope.get("route"), "path", None):
+        return str(path)
+    # Refused before it was routed, or by a route that the framework adds by itself and that leaves no word of it.
+    known = (str(route.path) for route in iter_route_contexts(scope["app"].routes))
+    return next((path for path in known if _pattern(path).match(scope["path"])), "unmatched")
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
 
 
 def _known(method: str) -> str:
@@ -182,6 +199,8 @@ class Gzip:
         async def weakened(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if vary := headers.get("vary"):  # to which starlette adds what may be there already
+                    headers["vary"] = ", ".join(dict.fromkeys(vary.split(", ")))
                 if headers.get("content-encoding") == "gzip" and headers.get("etag", "").startswith('"'):
                     headers["etag"] = f"W/{headers['etag']}"
             await send(message)
@@ -189,7 +208,7 @@ class Gzip:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        offered = wire.qualities(Headers(scope=scope).get("accept-encoding", ""))
+        offered = wire.qualities(wire.joined(Headers(scope=scope), "accept-encoding"))
         wanted = offered.get("gzip", 0) > 0
         responder = (
             GZipResponder(self.app, WORTH, LEVEL, exclude_content_types=DENSE)

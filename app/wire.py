@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 from PIL import Image
+from starlette.datastructures import Headers
 from torch import Tensor
 
-from app.problems import NotAcceptable
+from app.problems import Invalid, NotAcceptable
 from app.words import cut
 
 SAFETENSORS = "application/vnd.safetensors"
@@ -76,7 +77,7 @@ class Answer:
         if dtype == "u8":
             values = bytes_of(values, low, high)
         elif dtype == "f16":
-            values = values.astype(np.float16)
+            values = halves(values)
         about = {**self.about, "low": low, "high": high}
         return safetensors(self.name, values, {key: text(value) for key, value in about.items()})
 
@@ -98,10 +99,19 @@ def safetensors(name: str, values: Array, about: Mapping[str, str]) -> bytes:
 
 
 def bytes_of(values: Array, low: float, high: float) -> Array:
-    """`low` to `high` as 0 to 255; what was masked is 0."""
+    """`low` to `high` as 0 to 255; what was masked is 0, and so is what is no number."""
     span = high - low or 1.0
     scaled = np.clip((values - low) * (255.0 / span), 0.0, 255.0)  # clip takes -inf to 0
-    return np.rint(scaled).astype(np.uint8)
+    return np.rint(np.nan_to_num(scaled, nan=0.0)).astype(np.uint8)
+
+
+def halves(values: Array) -> Array:
+    """As float16; `Invalid` where a number is too large for it, rather than an infinity that nobody computed."""
+    with np.errstate(over="ignore"):
+        short = values.astype(np.float16)
+    if (np.isinf(short) & np.isfinite(values)).any():
+        raise Invalid("Some of these numbers are over 65504, the largest that f16 holds: ask for f32 with dtype=f32.")
+    return short
 
 
 LONGEST = 64
@@ -161,9 +171,14 @@ def png(values: Array, low: float, high: float) -> bytes:
 _QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
-def negotiate(accept: str | None, offers: Sequence[str]) -> str:
+def joined(headers: Headers, name: str) -> str:
+    """A header that is a list, which may come in several lines."""
+    return ", ".join(headers.getlist(name))
+
+
+def negotiate(accept: str, offers: Sequence[str]) -> str:
     """The offer that the Accept header likes best, the earlier one on a tie; `NotAcceptable` where it likes none."""
-    if not accept or not accept.strip():
+    if not accept.strip():
         return offers[0]
     liked = qualities(accept)
     best = max(offers, key=lambda offer: _quality(offer, liked))  # max keeps the first of equals

@@ -12,11 +12,12 @@ from markupsafe import Markup
 from starlette.responses import FileResponse
 
 from app import VERSION, files, present
-from app.caching import FOREVER, has
+from app.caching import FOREVER, held
 from app.deps import RunnerDep, SettingsDep
 from app.files import Assets
 from app.problems import NotFound
 from app.runner import opening
+from app.words import cut
 
 router = APIRouter(include_in_schema=False)
 
@@ -123,12 +124,12 @@ def _page(html: str) -> Response:
 def _static(request: Request, path: str) -> Response:
     found = _assets(request).find(path)
     if found is None:
-        raise NotFound(f"There is no file {path} here.")
+        raise NotFound(f"There is no file {cut(path)} here.")
     file, lasting = found
-    headers = {"cache-control": FOREVER if lasting else "no-cache"}
+    headers = {"cache-control": FOREVER if lasting else "no-cache", "vary": "Accept-Encoding"}
     response = FileResponse(file, stat_result=file.stat(), headers=headers)
-    if has(request, response.headers["etag"]):
-        return Response(status_code=304, headers={**headers, "etag": response.headers["etag"]})
+    if tag := held(request, response.headers["etag"]):
+        return Response(status_code=304, headers={**headers, "etag": tag})
     return response
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 import engine
-from app import caching, present, schemas, wire
-from app.deps import RunnerDep, SettingsDep, json_wanted, no_parameters
+from app import caching, present, problems, schemas, wire
+from app.deps import RunnerDep, SettingsDep, each_once, json_wanted, no_parameters
 from app.problems import (
     BadIndex,
     BodyTooLarge,
@@ -24,7 +24,6 @@ from app.problems import (
     TooLong,
     TooManyValues,
     UnknownModel,
-    UnknownSite,
     UnknownTrace,
     WeightsMissing,
     openapi,
@@ -32,8 +31,10 @@ from app.problems import (
 from app.runner import Recipe, Runner
 from app.selection import Selection
 from app.settings import Settings
+from engine.errors import UnknownSite
+from engine.maps import block_of
 
-router = APIRouter(prefix="/api/v1", tags=["traces"])
+router = APIRouter(prefix="/api/v1", tags=["traces"], dependencies=[Depends(each_once)])
 
 Id = Annotated[str, Path(max_length=200, description="A trace's id, from POST /traces.")]
 Address = Annotated[
@@ -156,7 +157,7 @@ async def read_arithmetic(
     "/traces/{id}/tensors/{address}",
     responses={
         200: TENSOR_BODIES[200] | {"content": TENSOR_BODIES[200]["content"] | {wire.JSON: {"schema": OBJECT}}},
-        **openapi(*FOUND, UnknownSite, BadIndex, TooManyValues),
+        **openapi(*FOUND, problems.UnknownSite, BadIndex, TooManyValues),
     },
 )
 async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
@@ -213,9 +214,9 @@ async def _lasting(
     encode: Callable[[Recipe, engine.Trace, str], bytes],
 ) -> Response:
     """An answer about a trace: what the client holds already is neither computed nor sent."""
-    media = wire.negotiate(request.headers.get("accept"), offers)
+    media = wire.negotiate(wire.joined(request.headers, "accept"), offers)
     tag = caching.etag(request, media)
-    if caching.has(request, tag):
+    if caching.held(request, tag):
         return caching.immutable(request, b"", media, tag)
     recipe, trace = await runner.find(id)
     return caching.immutable(request, await runner.derive(partial(encode, recipe, trace, media)), media, tag)
@@ -256,13 +257,12 @@ def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings
 
 
 def _block(trace: engine.Trace, wanted: schemas.BlockQuery) -> engine.Block:
-    """The block asked for; where stack or block are left out, the first that fits."""
-    for block in trace.blocks:
-        if wanted.stack in (None, block.stack) and wanted.block in (None, block.name):
-            return block
-    known = ", ".join(f"{block.stack}.{block.name}" for block in trace.blocks)
-    asked = f"{wanted.stack or '*'}.{wanted.block or '*'}"
-    raise Invalid(f"There is no attention block {asked} in this model: it has {known}.")
+    if not trace.blocks:
+        raise Invalid(f"There is no attention in {trace.model}: its other tensors are at /traces/{{id}}/tensors.")
+    try:
+        return block_of(trace, wanted.stack, wanted.block)
+    except UnknownSite as error:  # named in the query string and not in the path: a mistake in the question
+        raise Invalid(error.detail) from None
 
 
 def _indices(axis: str, selection: Selection | None, size: int) -> Sequence[int]:

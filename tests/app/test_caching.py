@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from app.cache import Lru
@@ -28,14 +29,17 @@ def test_an_answer_lasts_for_ever(client: TestClient, id: str, path: str) -> Non
     tag = first.headers["etag"]
     assert tag.startswith('"')
     assert first.headers["cache-control"] == FOREVER
-    assert "Accept" in first.headers["vary"].split(", ")
-    for held in (tag, f"W/{tag}", f'"other", {tag}', f'"a",W/{tag},"b"', "*"):
+    assert first.headers["vary"] == "Accept, Accept-Encoding"
+    weak = f"W/{tag}"
+    for held, echoed in {tag: tag, weak: weak, f'"other", {tag}': tag, f'"a",{weak},"b"': weak, "*": tag}.items():
         again = client.get(url, headers={"if-none-match": held})
         assert again.status_code == 304, held
         assert again.content == b""
-        assert again.headers["etag"] == tag
+        assert again.headers["etag"] == echoed, "a cache finds its answer by the tag it keeps it under"
         assert again.headers["cache-control"] == FOREVER
-        assert "accept" in again.headers["vary"].lower()
+        assert again.headers["vary"] == first.headers["vary"]
+    lines = [("if-none-match", '"other"'), ("if-none-match", tag)]
+    assert client.get(url, headers=lines).status_code == 304
     for other in ('"other"', tag.strip('"'), f'"{tag}"'):
         assert client.get(url, headers={"if-none-match": other, **plain}).content == first.content
 
@@ -66,8 +70,43 @@ def test_a_compressed_answer_has_a_weak_tag_that_still_matches(client: TestClien
     packed = client.get(url, headers=headers)
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["etag"].startswith('W/"')
-    assert {"Accept", "Accept-Encoding"} <= set(packed.headers["vary"].split(", "))
-    assert client.get(url, headers={**headers, "if-none-match": packed.headers["etag"]}).status_code == 304
+    again = client.get(url, headers={**headers, "if-none-match": packed.headers["etag"]})
+    assert again.status_code == 304
+    for name in ("etag", "vary", "cache-control"):
+        assert again.headers[name] == packed.headers[name]
+    assert packed.headers["vary"] == "Accept, Accept-Encoding"
+
+
+def test_a_static_file_says_the_same_with_304(client: TestClient) -> None:
+    for encoding in ("gzip", "identity"):
+        headers = {"accept-encoding": encoding}
+        first = client.get("/static/js/docs.js", headers=headers)
+        again = client.get("/static/js/docs.js", headers={**headers, "if-none-match": first.headers["etag"]})
+        assert (first.status_code, again.status_code) == (200, 304)
+        for name in ("etag", "vary", "cache-control"):
+            assert again.headers[name] == first.headers[name]
+        assert first.headers["vary"] == "Accept-Encoding"
+
+
+def test_the_next_release_answers_under_other_addresses(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(preload=False) as client:
+        before = make(client, FLAGSHIP)["id"]
+    monkeypatch.setattr("engine.model.VERSION", "99.0.0")
+    with serve(preload=False) as client:
+        assert make(client, FLAGSHIP)["id"] != before
+
+
+def test_nothing_else_lasts_for_ever(client: TestClient, app: FastAPI) -> None:
+    """Under a trace's id, or a hash of the static files, or plotly's own version: nothing that a release changes."""
+    walked = 0
+    for route in iter_route_contexts(app.routes):
+        path = str(route.path)
+        if not path.startswith("/api/v1/traces/") and "GET" in (route.methods or ()):
+            answer = client.get(path.replace("{id}", "minilm").replace("{path:path}", "js/docs.js"))
+            assert answer.status_code == 200
+            assert "immutable" not in answer.headers.get("cache-control", ""), path
+            walked += 1
+    assert walked >= 9
 
 
 def test_dense_numbers_are_not_compressed(client: TestClient, id: str) -> None:
@@ -104,6 +143,29 @@ def test_a_trace_whose_request_was_forgotten_says_to_send_it_again(serve: Serve)
         assert "POST" in body["detail"]
         assert make(client, "the first")["id"] == first
         assert client.get(f"/api/v1/traces/{first}").status_code == 200
+
+
+def test_what_is_asked_for_again_is_remembered_longest(serve: Serve) -> None:
+    with serve(recipe_bytes=1500) as client:  # room for three
+        posted, forgotten = (make(client, text)["id"] for text in ("posted", "neither"))
+        for number in range(4):
+            make(client, f"sentence {number}")
+            make(client, "posted")
+        assert client.get(f"/api/v1/traces/{posted}").status_code == 200
+        assert client.get(f"/api/v1/traces/{forgotten}").status_code == 404
+        read = make(client, "read")["id"]
+        for number in range(4):
+            make(client, f"another sentence {number}")
+            assert client.get(f"/api/v1/traces/{read}").status_code == 200
+
+
+def test_what_the_page_opens_with_is_never_forgotten(serve: Serve) -> None:
+    with serve(recipe_bytes=1500) as client:
+        runner = client.app.state.runner  # type: ignore[attr-defined]
+        for number in range(6):
+            make(client, f"sentence number {number}")
+        assert runner.opening not in runner._recipes
+        assert client.get(f"/api/v1/traces/{runner.opening}").status_code == 200
 
 
 def test_the_cache_weighs_what_it_keeps() -> None:

@@ -87,6 +87,21 @@ def test_requests_are_counted_by_route_and_not_by_path(serve: Serve) -> None:
         assert sum(value for key, value in seen.items() if key in routes and "unmatched" in key) == 3
 
 
+def test_what_is_refused_before_it_is_routed_counts_for_its_route(serve: Serve) -> None:
+    with serve(preload=False) as client:
+        client.get("/api/openapi.json")
+        client.post("/api/v1/traces", content=b"x" * 300_000)
+        client.get("/api/v1/traces/abc/heads", headers={"host": "elsewhere"})
+        seen = figures(client)
+        for figure in (
+            ("/api/openapi.json", "200", "GET"),
+            ("/api/v1/traces", "413", "POST"),
+            ("/api/v1/traces/{id}/heads", "421", "GET"),
+        ):
+            assert seen["headlight_requests_total", *sorted(figure)] == 1
+        assert not any("unmatched" in key for key in seen)
+
+
 def test_figures_say_what_the_cache_saved(serve: Serve) -> None:
     with serve(preload=False) as client:
         for _ in range(3):

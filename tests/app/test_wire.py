@@ -15,7 +15,7 @@ from PIL import Image
 
 import engine
 from app import wire
-from app.problems import NotAcceptable
+from app.problems import Invalid, NotAcceptable
 from tests.app.conftest import MAPS, problem
 
 
@@ -112,6 +112,20 @@ def test_bytes_are_within_half_a_step(client: TestClient, id: str, flagship: eng
     assert (back - expected).abs().max() <= 0.5 / 255 * (high - low) * 1.001
 
 
+def test_a_number_that_half_precision_can_not_hold_is_refused() -> None:
+    def halves(*values: float) -> bytes:
+        answer = wire.Answer("tensor", torch.tensor(values), {"model": range(len(values))}, {}, {})
+        return answer.encode(wire.SAFETENSORS, "f16")
+
+    assert safetensors.torch.load(halves(65504.0, -torch.inf))["tensor"].tolist() == [65504.0, -torch.inf]
+    with pytest.raises(Invalid, match="ask for f32"):
+        halves(1.0, -1e5)
+
+
+def test_no_number_is_zero_as_a_byte() -> None:
+    assert wire.bytes_of(np.array([0.0, np.nan, 1.0], np.float32), 0.0, 1.0).tolist() == [0, 0, 255]
+
+
 def test_halves_are_halves(client: TestClient, id: str, flagship: engine.Trace) -> None:
     body = safetensors.torch.load(maps(client, id, "*/*", "?dtype=f16"))["attention"]
     torch.testing.assert_close(body, engine.attention(flagship).values.half(), rtol=0, atol=0)
@@ -144,7 +158,6 @@ def test_a_flat_map_has_no_range_to_divide_by(constant: float) -> None:
 @pytest.mark.parametrize(
     ("accept", "chosen"),
     [
-        (None, wire.SAFETENSORS),
         ("", wire.SAFETENSORS),
         ("*/*", wire.SAFETENSORS),
         ("application/*", wire.SAFETENSORS),
@@ -158,8 +171,15 @@ def test_a_flat_map_has_no_range_to_divide_by(constant: float) -> None:
         ("image/png;q=nonsense, text/csv", wire.CSV),
     ],
 )
-def test_the_most_wanted_format_wins(accept: str | None, chosen: str) -> None:
+def test_the_most_wanted_format_wins(accept: str, chosen: str) -> None:
     assert wire.negotiate(accept, wire.TENSOR) == chosen
+
+
+def test_an_accept_header_may_come_in_several_lines(client: TestClient, id: str) -> None:
+    url = MAPS.format(id=id)
+    for lines in (["text/html", "text/csv"], ["text/csv;q=0.1", "*/*;q=0"]):
+        answer = client.get(url, headers=[("accept", line) for line in lines])
+        assert answer.headers["content-type"].startswith("text/csv")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "*/*;q=0", "video/*", "nonsense"])
