@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app import VERSION
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 EXAMPLES = """\
 examples:
@@ -66,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     )
     trace.add_argument("text", metavar="TEXT", help="the sentence")
     trace.add_argument("--pair", metavar="TEXT", help="a second sentence, for models that read two")
+    trace.add_argument("--target", metavar="TEXT", help="what an encoder-decoder says; it decodes by itself without")
     trace.add_argument("--model", metavar="M", default="minilm", help="a model's id or a folder (default: %(default)s)")
     trace.add_argument("--out", metavar="FILE", type=Path, required=True, help="the safetensors file to write")
     trace.set_defaults(run=run_trace)
@@ -89,47 +95,63 @@ def run_serve(options: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 (imports wait until they are needed: --help and --version answer at once)
 
     import uvicorn  # noqa: PLC0415
-    from pydantic import ValidationError  # noqa: PLC0415
 
     from app import logs  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
     from app.problems import Problem  # noqa: PLC0415
-    from app.settings import Settings  # noqa: PLC0415
+    from app.settings import BadSetting  # noqa: PLC0415
     from engine.errors import EngineError  # noqa: PLC0415
 
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise Failure(f"HEADLIGHT_{name}: {first['msg']}.") from None
+    settings = read_settings()
     changes: dict[str, object] = {
         "allowed_hosts": (*settings.allowed_hosts, *own_names(options.host), *options.allow_host)
     }
     if options.model:
-        folder = Path(options.model)
+        folder = Path(options.model).resolve()  # `.` has no name of its own
         changes["default_model"] = folder.name if folder.is_dir() else options.model
-        changes["models"] = (*settings.models, *([options.model] if folder.is_dir() else []))
+        changes["models"] = (*settings.models, *([str(folder)] if folder.is_dir() else []))
     settings = settings.model_copy(update=changes)
     listener = listen(options.host, options.port)
     logs.configure(settings)
-    app = create_app(settings)
-
-    config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
-    )
 
     async def serve() -> None:
         # The app starts here and not inside uvicorn, which would turn a wrong model name into a page of traceback.
-        async with app.router.lifespan_context(app):
+        async with AsyncExitStack() as stack:
+            with reading() as progress:
+                app = create_app(settings, progress)
+                await stack.enter_async_context(app.router.lifespan_context(app))
             print(f"Headlight is on {address(listener)}  (Ctrl-C stops it)", file=sys.stderr, flush=True)
+            config = uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
             await uvicorn.Server(config).serve(sockets=[listener])
 
     try:
         asyncio.run(serve())
     except (EngineError, Problem) as error:
         raise Failure(error.detail) from None
+    except BadSetting as error:
+        raise Failure(str(error)) from None
     return 0
+
+
+def read_settings() -> Settings:
+    """What the environment says."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from app.settings import Settings  # noqa: PLC0415
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise Failure(f"HEADLIGHT_{name}: {first['msg']}.") from None
 
 
 def listen(host: str, wanted: int) -> socket.socket:
@@ -166,25 +188,34 @@ def own_names(host: str) -> tuple[str, ...]:
     return (name, *addresses)
 
 
-def run_trace(options: argparse.Namespace) -> int:
-    """Write a trace to a file."""
+@contextmanager
+def reading(delay: float = 1.0) -> Iterator[Callable[[int, int], None]]:
+    """A bar, on a terminal, for what tells how many bytes it has read of how many; not for what takes no second."""
     import tqdm  # noqa: PLC0415
 
+    with tqdm.tqdm(
+        desc="reading the weights", unit="B", unit_scale=True, unit_divisor=1024, delay=delay, leave=False, disable=None
+    ) as bar:
+
+        def progress(done: int, size: int) -> None:
+            bar.total = size
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def run_trace(options: argparse.Namespace) -> int:
+    """Write a trace to a file."""
     import engine  # noqa: PLC0415
 
+    settings = read_settings()
     if not options.out.parent.is_dir():
         raise Failure(f"there is no folder {options.out.parent} to write {options.out.name} to.")
     try:
-        # Nothing is shown of what takes less than a second; a download shows a bar of its own.
-        with tqdm.tqdm(total=3, delay=1, leave=False, bar_format="{desc} {bar:30} {elapsed}") as bar:
-            bar.set_description("loading the model")
-            model = engine.load(options.model)
-            bar.update()
-            bar.set_description("tracing")
-            trace = engine.trace(model, options.text, pair=options.pair)
-            bar.update()
-            bar.set_description("writing")
-            size = options.out.write_bytes(trace.to_bytes())
+        with reading() as progress:
+            model = engine.load(options.model, device=settings.device, progress=progress)
+        trace = engine.trace(model, options.text, pair=options.pair, target=options.target)
+        size = options.out.write_bytes(trace.to_bytes())
     except engine.errors.EngineError as error:
         raise Failure(error.detail) from None
     except OSError as error:

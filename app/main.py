@@ -15,6 +15,7 @@ from app.metrics import Metrics
 from app.routes import health, models, pages, traces
 from app.runner import LocalRunner
 from app.settings import Settings
+from engine.checkpoint import Progress
 
 DESCRIPTION = (
     "From a text to any tensor of any layer and head. Post a text to `/api/v1/traces`, then ask for what you want to "
@@ -22,11 +23,11 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The whole application; nothing is loaded before it starts."""
+def create_app(settings: Settings | None = None, progress: Progress | None = None) -> FastAPI:
+    """The whole application; nothing is loaded before it starts, and `progress` is told how far that is."""
     settings = settings or Settings()
     metrics = Metrics()
-    runner = LocalRunner(settings, metrics)
+    runner = LocalRunner(settings, metrics, progress)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

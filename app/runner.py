@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
@@ -15,9 +16,12 @@ from app import schemas
 from app.cache import Lru
 from app.lanes import Lane
 from app.metrics import Metrics
-from app.problems import UnknownModel, UnknownTrace, did_you_mean
-from app.settings import Settings
+from app.problems import UnknownModel, UnknownTrace
+from app.settings import BadSetting, Settings
+from app.words import cut
 from engine import load as load_model
+from engine.checkpoint import Progress
+from engine.errors import nearest
 
 T = TypeVar("T")
 Status = Literal["loaded", "loading", "ready", "absent"]
@@ -109,9 +113,10 @@ class LocalRunner:
     any thread, and should be called from another than the loop's.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, progress: Progress | None = None) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._progress = progress  # of what is loaded while it starts
         # A lane for each kind of work: a forward pass, a model that is being loaded and a large answer that is being
         # written delay none of the others, and nothing delays a page.
         lane = partial(Lane, torch_threads=settings.torch_threads)
@@ -132,18 +137,22 @@ class LocalRunner:
         self._flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._recipes: Lru[Recipe] = Lru(settings.recipe_bytes, lambda recipe: recipe.nbytes)
         self._traces: Lru[engine.Trace] = Lru(settings.cache_bytes, lambda trace: trace.nbytes)
+        self._pinned: dict[str, Recipe] = {}  # what pages and the API's description name, whoever else comes
         self._started = False
         self.opening: str | None = None
 
     async def start(self) -> None:
-        for folder in self._settings.models:
-            model = await self._load(folder)
+        for folder in served_folders(self._settings.models, taken=self._cards):
+            model = await self._load(str(folder))
             self._cards[model.id] = model.card
         self._card(self._settings.default_model)  # a wrong name is for the operator to hear of now
         if self._settings.preload:
             model = await self.model(self._settings.default_model)
-            self.opening = (await self.trace(opening(model.card))).digest  # and torch's own first-time work is done
+            recipe = opening(model.card)
+            self.opening = (await self.trace(recipe)).digest  # and torch's own first-time work is done
+            self._pinned[self.opening] = recipe
         self._started = True
+        self._progress = None
 
     def close(self) -> None:
         for lane in (self._loading, self._forward, self._deriving, self._describing):
@@ -167,8 +176,7 @@ class LocalRunner:
         model = await self.model(recipe.model)
         patches = [await self._patch(patch) for patch in recipe.patches]
         inputs, digest = await self.describe(partial(prepare, model, recipe, patches))
-        if digest not in self._recipes:
-            self._recipes.put(digest, recipe)
+        self._recipes.put(digest, recipe)
         if trace := self._traces.get(digest):
             self._metrics.traces.labels("cached").inc()
             return trace
@@ -177,7 +185,7 @@ class LocalRunner:
         return await self._once(("trace", digest), lambda: self._compute(model, inputs, patches, digest))
 
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
-        recipe = self._recipes.get(digest)
+        recipe = self._recipes.get(digest) or self._pinned.get(digest)
         if recipe is None:
             raise UnknownTrace()
         return recipe, self._traces.get(digest) or await self.trace(recipe)
@@ -190,7 +198,8 @@ class LocalRunner:
 
     def _card(self, id: str) -> engine.ModelCard:
         if id not in self._cards:
-            raise UnknownModel(f"There is no model {id!r}. {did_you_mean(id, self._cards)}")
+            hint = nearest(id, self._cards) or f" Known here: {', '.join(self._cards)}."
+            raise UnknownModel(f"There is no model {cut(id)!r}.{hint}")
         return self._cards[id]
 
     def _status(self, id: str) -> Status:
@@ -202,7 +211,8 @@ class LocalRunner:
 
     async def _load(self, name: str) -> engine.Model:
         log.info("model.loading", model=name)
-        model = await self._loading.run(partial(load_model, name, device=self._settings.device))
+        load = partial(load_model, name, device=self._settings.device, progress=self._progress)
+        model = await self._loading.run(load)
         self._loaded[model.id] = model
         log.info("model.loaded", model=name)
         return model
@@ -245,6 +255,21 @@ class LocalRunner:
         del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # whoever asked has it; asking here keeps asyncio quiet when they have all left
+
+
+def served_folders(given: Sequence[str], taken: Collection[str]) -> list[Path]:
+    """The folders, each once; `BadSetting` where one could not be asked for by its name alone."""
+    folders: dict[str, Path] = {}
+    for text in given:
+        folder = Path(text).resolve()
+        if not folder.is_dir():
+            raise BadSetting(f"There is no folder {text} to serve a model from.")
+        if folder.name in taken or not folder.name:
+            raise BadSetting(f"The folder {folder} can't be served as {folder.name!r}: that name is taken. Rename it.")
+        if folders.setdefault(folder.name, folder) != folder:
+            both = f"{folders[folder.name]} and {folder}"
+            raise BadSetting(f"Two folders would both be served as {folder.name!r}: {both}. Rename one.")
+    return list(folders.values())
 
 
 def opening(card: engine.ModelCard) -> Recipe:

@@ -12,6 +12,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIB = 2**20
 
 
+class BadSetting(Exception):
+    """Settings with which a server can't start, in one line for whoever starts it."""
+
+
 def _split(value: object) -> object:
     """A list as a person writes it in the environment: `a, b`."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -49,7 +49,7 @@ def serve(minilm: engine.Model) -> Iterator[Serve]:
             yield client
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.runner.load_model", lambda name, *, device: read(str(name), device))
+        patch.setattr("app.runner.load_model", lambda name, *, device, **_: read(str(name), device))
         yield start
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 import engine
 from app import VERSION
+from app.__main__ import main, reading
 from tests.app.conftest import FLAGSHIP
 
 
@@ -96,6 +99,68 @@ def test_a_bad_setting_is_named() -> None:
     assert "HEADLIGHT_QUEUE_SIZE" in refused(headlight("serve", "--port", "0", HEADLIGHT_QUEUE_SIZE="many"))
 
 
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["trace", "hello", "--out", "x.safetensors"]])
+def test_a_device_that_is_not_there_is_one_line(command: list[str]) -> None:
+    assert "'foo'" in refused(headlight(*command, HEADLIGHT_DEVICE="foo"))
+
+
+def test_a_folder_with_a_name_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "minilm").mkdir()
+    assert "taken" in refused(headlight("serve", "--port", "0", "--model", str(tmp_path / "minilm")))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("delay", "shown"), [(0, True), (60, False)])
+def test_reading_the_weights_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch, delay: float, shown: bool) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with reading(delay) as progress:
+        for done in range(0, 101, 20):
+            progress(done * 2**20, 100 * 2**20)
+            time.sleep(0.11)
+    progress(1, 2)  # a model that is loaded later draws nothing
+    assert ("/100M" in terminal.getvalue()) == shown
+    assert ("reading the weights:  80%" in terminal.getvalue()) == shown
+
+
+def test_no_bar_is_drawn_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+    with reading(0) as progress:
+        progress(1, 2)
+    assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("command", ["trace", "serve"])
+def test_loading_tells_how_far_it_is(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+
+    @contextmanager
+    def watched(delay: float = 1.0) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, size: told.append((done, size))
+
+    async def served(_: object, sockets: list[socket.socket]) -> None:
+        sockets[0].close()
+
+    monkeypatch.setattr("app.runner.load_model", engine.load)
+    monkeypatch.setattr("app.__main__.reading", watched)
+    monkeypatch.setattr("uvicorn.Server.serve", served)
+    monkeypatch.setattr("app.logs.configure", lambda _: None)
+    rest = ["--port", "0"] if command == "serve" else ["hello", "--out", str(tmp_path / "x.safetensors")]
+    assert main([command, *rest]) == 0
+    assert told
+    assert told[-1][0] == told[-1][1] > 80_000_000
+
+
+def test_a_target_is_for_models_that_have_a_decoder(tmp_path: Path) -> None:
+    line = refused(headlight("trace", "hello", "--target", "hallo", "--out", str(tmp_path / "x.safetensors")))
+    assert "target" in line
+
+
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -128,6 +193,12 @@ def test_serve_says_where_it_is_and_leaves_quietly(way: signal.Signals) -> None:
     assert server.returncode in (0, 130, -way)
 
 
-def test_serve_takes_a_folder(tiny: Path) -> None:
-    with serving("--model", str(tiny)) as (_, address), urllib.request.urlopen(f"{address}/", timeout=10) as page:
+@pytest.mark.parametrize("written", ["{}", "."])
+def test_serve_takes_a_folder(tiny: Path, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.chdir(tiny)
+    with (
+        serving("--model", written.format(tiny)) as (_, address),
+        urllib.request.urlopen(f"{address}/", timeout=10) as page,
+    ):
         assert f'"model":"{tiny.name}"' in page.read().decode()

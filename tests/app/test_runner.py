@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 import engine
 from app.metrics import Metrics
 from app.problems import Busy
-from app.runner import LocalRunner, Recipe, load_model
-from app.settings import Settings
+from app.runner import LocalRunner, Recipe, load_model, served_folders
+from app.settings import BadSetting, Settings
 from tests.app.conftest import FLAGSHIP, MAPS, Serve, make, problem
 
 
@@ -244,10 +244,10 @@ def test_torch_never_runs_on_the_event_loop(serve: Serve, monkeypatch: pytest.Mo
 def test_a_model_is_loaded_once_for_all_who_ask(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls, go = load_model, [], Event()
 
-    def slow(name: str, *, device: str) -> engine.Model:
+    def slow(name: str, *, device: str, progress: Any) -> engine.Model:
         calls.append(name)
         assert go.wait(10)
-        return real(name, device=device)
+        return real(name, device=device, progress=progress)
 
     with serve(preload=False) as client, ThreadPoolExecutor(4) as pool:
         monkeypatch.setattr("app.runner.load_model", slow)
@@ -269,6 +269,41 @@ def test_a_folder_is_served_under_its_name(serve: Serve, tiny: Path) -> None:
         assert body["stacks"][0]["layers"] == 2
         assert make(client, "a cat", model="minilm")["id"] != body["id"]
         assert client.get("/").status_code == 200
+
+
+def test_a_folder_is_asked_for_by_its_own_name_however_it_is_written(
+    serve: Serve, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny)
+    with serve(models=f".,{tiny}", default_model=tiny.name) as client:
+        assert [model["id"] for model in client.get("/api/v1/models").json()][-1] == tiny.name
+
+
+@pytest.mark.parametrize(
+    ("folders", "says"),
+    [(["minilm"], "taken"), (["a/tiny", "b/tiny"], "Two folders"), (["nowhere"], "no folder"), (["/"], "taken")],
+)
+def test_names_that_would_replace_each_other_are_refused(tmp_path: Path, folders: list[str], says: str) -> None:
+    for folder in folders:
+        if folder != "nowhere":
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(BadSetting, match=says):
+        served_folders([str(tmp_path / folder) for folder in folders], taken={"minilm"})
+
+
+def test_a_model_is_loaded_on_the_device_that_is_set(
+    serve: Serve, minilm: engine.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    def loaded(name: str, *, device: str, progress: Any) -> engine.Model:
+        devices.append(device)
+        return minilm
+
+    with serve(device="cuda:7", preload=False) as client:
+        monkeypatch.setattr("app.runner.load_model", loaded)
+        assert make(client, "anything")
+    assert devices == ["cuda:7"]
 
 
 @pytest.mark.parametrize("name", ["../tiny", "/etc", "google/some-model", ".", "minilm/../minilm"])
