@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -20,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import engine.errors as engine_errors
+from app.words import cut
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -212,15 +212,6 @@ def from_engine(error: engine_errors.EngineError) -> Problem:
     return kind(error.detail, **{name: getattr(error, name) for name in EXTRAS if hasattr(error, name)})
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean heads?`, or the known names where none is near."""
-    known = list(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        return f"Did you mean {near[0]}?"
-    return f"Known here: {', '.join(known)}." if known else "This call takes none."
-
-
 def from_validation(errors: Iterable[Mapping[str, Any]]) -> Problem:
     """What FastAPI and pydantic found wrong, as one sentence and a list of `{where, what}`."""
     found = []
@@ -228,7 +219,7 @@ def from_validation(errors: Iterable[Mapping[str, Any]]) -> Problem:
         if error["type"] == "json_invalid":
             what = f"{error['ctx']['error']} at character {error['loc'][-1]}"
             return MalformedJson(f"The body is not JSON: {what}.", errors=[{"where": "body", "what": what}])
-        where = ".".join(str(part) for part in error["loc"])
+        where = ".".join(cut(str(part)) for part in error["loc"])
         found.append({"where": where, "what": _sentence(error)})
     first = found[0]
     more = f" ({len(found) - 1} more in errors.)" if len(found) > 1 else ""
@@ -294,6 +285,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
 
 
+def _unreadable(cause: BaseException | None) -> str:
+    """Why Python could not read JSON that breaks no rule of grammar."""
+    if isinstance(cause, UnicodeDecodeError):
+        return "It is not UTF-8 text."
+    if isinstance(cause, RecursionError):
+        return "It is nested too deeply."
+    if isinstance(cause, ValueError):
+        return "It has a number with more digits than are read."
+    return "Send a JSON object in UTF-8."
+
+
 def _from_http(error: HTTPException) -> Problem:
     """What the framework raises by itself: no route, no such method, a body that is not even text."""
     if error.status_code == 404:
@@ -303,7 +305,7 @@ def _from_http(error: HTTPException) -> Problem:
         allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         return MethodNotAllowed(f"This address takes {allow}.", headers={"allow": allow})
     if error.status_code == 400:
-        what = "It is not UTF-8 text, or is nested too deeply."
+        what = _unreadable(error.__cause__)
         return MalformedJson(f"The body can't be read as JSON. {what}", errors=[{"where": "body", "what": what}])
     problem = Problem(error.detail, headers=error.headers)
     problem.status_code = error.status_code

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.problems import did_you_mean
-from app.selection import Selection
+from app.selection import AnySelection, Selection
 from app.wire import Dtype
+from app.words import cut
+from engine.errors import nearest
 from engine.sites import VOCABULARY
 
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
@@ -30,9 +31,10 @@ class Strict(BaseModel):
     def _names(cls, data: Any) -> Any:
         for name in data if isinstance(data, dict) else ():
             if name not in cls.model_fields:
-                hint = did_you_mean(str(name), cls.model_fields)
+                short = cut(str(name))
+                hint = nearest(short, cls.model_fields) or f" Known here: {', '.join(cls.model_fields)}."
                 raise PydanticCustomError(
-                    "unknown_name", "There is no {name} here. {hint}", {"name": repr(name), "hint": hint}
+                    "unknown_name", "There is no {name} here.{hint}", {"name": repr(short), "hint": hint}
                 )
         return data
 
@@ -69,9 +71,10 @@ class Patch(Strict):
                 )
         for axis in self.where:
             if axis not in AXES:
-                hint = did_you_mean(axis, AXES)
+                short = cut(axis)
+                hint = nearest(short, AXES) or f" Known here: {', '.join(AXES)}."
                 raise PydanticCustomError(
-                    "patch", "There is no axis {axis}. {hint}", {"axis": repr(axis), "hint": hint}
+                    "patch", "There is no axis {axis}.{hint}", {"axis": repr(short), "hint": hint}
                 )
         if self.positions is not None and self.operation != "copy":
             raise PydanticCustomError("patch", "{operation} has no positions.", {"operation": self.operation})
@@ -133,6 +136,12 @@ class Region(BlockQuery):
     reduce: Literal["mean", "max"] | None = Field(None, description="Fold the chosen heads into one map.")
     over: Literal["heads", "all"] = Field("heads", description="What `reduce` folds: heads, or layers and heads.")
 
+    @model_validator(mode="after")
+    def _folds(self) -> Region:
+        if "over" in self.model_fields_set and self.reduce is None:
+            raise PydanticCustomError("over", "over says what reduce folds: give reduce=mean or reduce=max as well.")
+        return self
+
 
 class AttentionQuery(Region):
     """The query string of GET /traces/{id}/attention."""
@@ -144,6 +153,11 @@ class AttentionRequest(Region, TraceRequest):
     """A text and the part of its attention to send back, in one call."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": FLAGSHIP, "layers": "5", "heads": "11"}]})
+
+    layers: AnySelection | None = _chosen("Layers", examples=["5"])
+    heads: AnySelection | None = _chosen("Heads", examples=["11"])
+    queries: AnySelection | None = _chosen("Tokens that look")
+    keys: AnySelection | None = _chosen("Tokens that are looked at")
 
 
 class WeightQuery(BlockQuery):
@@ -257,6 +271,7 @@ class Token(BaseModel):
     special: bool
     continues: bool = Field(description="Goes on with the word of the token before it.")
     segment: int = Field(description="0 in the first text, 1 in the second.")
+    value: float | None = Field(description="The number itself, where the network reads numbers.")
 
 
 class Trace(BaseModel):
@@ -342,8 +357,11 @@ class Arithmetic(BaseModel):
     v: list[float]
     weighted_v: list[float]
     z: list[float] = Field(description="The head's whole weighted sum of values.")
-    written_norm: float = Field(description="Length of weighted_v after W_O.")
-    head_written_norm: float = Field(description="Length of z after W_O.")
+    written_norm: float | None = Field(description="Length of weighted_v after W_O; null where there is no W_O.")
+    head_written_norm: float | None = Field(description="Length of z after W_O; null where there is no W_O.")
+    patched: bool = Field(
+        description="A patch changed this block's scores or weights: the numbers above them do not lead to the weight."
+    )
 
 
 class Found(BaseModel):

@@ -89,6 +89,7 @@ def test_every_api_route_refuses_formats_it_has_not(client: TestClient, app: Fas
         ({"json": {"text": "x", "txt": "y"}}, "Did you mean text?"),
         ({"json": {"text": "x", "generate": {"max_new_tokens": 3}}}, "generate"),
         ({"content": b'{"text": ' + b"[" * 100_000, "headers": JSON}, "nested too deeply"),
+        ({"content": b'{"text": ' + b"1" * 6_000 + b"}", "headers": JSON}, "more digits than are read"),
     ],
 )
 def test_a_bad_body_is_explained(client: TestClient, sent: dict[str, Any], named: str) -> None:
@@ -96,6 +97,35 @@ def test_a_bad_body_is_explained(client: TestClient, sent: dict[str, Any], named
     assert named in body["detail"]
     assert body["errors"]
     assert all({"where", "what"} == found.keys() for found in body["errors"])
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"json": {"text": "x", "y" * 200_000: 1}},
+        {"json": {"text": "x", "patches": [{"operation": "zero", "address": "a", "where": {"y" * 200_000: [0]}}]}},
+        {"json": {"text": "x", "patches": [{"operation": "zero", "address": "a", "where": {"y" * 200_000: 1}}]}},
+        {"json": {"text": "x"}, "params": {"y" * 20_000: "1"}},
+    ],
+)
+def test_a_long_name_does_not_come_back(client: TestClient, sent: dict[str, Any]) -> None:
+    response = client.post("/api/v1/traces", **sent)
+    assert "y" * 39 + "…" in str(problem(response, 422))
+    assert len(response.content) < 1000
+
+
+@pytest.mark.parametrize(("given", "chosen"), [(5, [5]), ([5, 1], [5, 1]), ("1,5", [1, 5]), (None, list(range(6)))])
+def test_json_selects_with_numbers_too(client: TestClient, given: object, chosen: list[int]) -> None:
+    body = client.post("/api/v1/attention", json={"text": "a", "layers": given, "heads": 0})
+    assert body.status_code == 200, body.text
+    assert body.json()["layers"] == chosen
+
+
+@pytest.mark.parametrize("given", [-1, True, 1.5, [], [1, "2"], [[1]], {"a": 1}, [-1], 10**9, "", [0] * 5000, 10**30])
+def test_a_selection_in_json_that_is_none_says_what_is_one(client: TestClient, given: object) -> None:
+    body = problem(client.post("/api/v1/attention", json={"text": "a", "layers": given}), 422)
+    assert body["errors"][0]["where"] == "body.layers"
+    assert "Write 3" in body["detail"]
 
 
 def test_an_unknown_model_gets_the_nearest_name(client: TestClient) -> None:
@@ -134,6 +164,11 @@ def test_a_bad_selection_names_itself(client: TestClient, id: str, text: str) ->
         ("layerz=3", "Did you mean layers?"),
         ("stage=probs", "stage"),
         ("dtype=f64", "dtype"),
+        ("layers=0&layers=1", "layers: this is given more than once"),
+        ("layers=0&layers=0", "layers=0,1"),
+        ("dtype=u8&dtype=f32", "dtype: this is given more than once"),
+        ("over=all", "give reduce=mean"),
+        ("over=heads", "give reduce=mean"),
         ("size=0", "size"),
         ("size=big", "size"),
         ("reduce=sum", "reduce"),

@@ -21,6 +21,22 @@ def test_every_setting_is_in_the_readme(name: str) -> None:
     assert described in rows[0]
 
 
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_readme_tells_every_default(name: str) -> None:
+    (row,) = (line for line in README.read_text().splitlines() if line.startswith(f"| `HEADLIGHT_{name.upper()}`"))
+    told = row.split(" | ")[1].strip("`")
+    field = Settings.model_fields[name]
+    default = field.default
+    if field.default_factory is not None:
+        assert told == "number of processors, 8 at most"
+    elif isinstance(default, tuple):
+        assert told == (", ".join(default) or "none")
+    elif isinstance(default, bool):
+        assert told == str(default).lower()
+    else:
+        assert told == str(default)
+
+
 def test_the_readme_has_no_setting_that_is_gone() -> None:
     known = {f"HEADLIGHT_{name.upper()}" for name in Settings.model_fields}
     rows = {line.split("`")[1] for line in README.read_text().splitlines() if line.startswith("| `HEADLIGHT_")}

@@ -125,7 +125,7 @@ def test_models_say_what_can_be_seen(client: TestClient, minilm: engine.Model) -
     assert [model["id"] for model in listed] == [card.id for card in engine.cards()]
     assert listed[0]["status"] == "loaded"
     assert listed[0].items() <= detail.items()
-    assert detail["revision"] == minilm.revision
+    assert detail["revision"] == minilm.sha256
     written = [
         site["address"].replace("{layer}", str(layer))
         for site in detail["sites"]
