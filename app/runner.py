@@ -22,6 +22,7 @@ from app.words import cut
 from engine import load as load_model
 from engine.checkpoint import Progress
 from engine.errors import nearest
+from engine.model import usable
 
 T = TypeVar("T")
 Status = Literal["loaded", "loading", "ready", "absent"]
@@ -142,6 +143,7 @@ class LocalRunner:
         self.opening: str | None = None
 
     async def start(self) -> None:
+        usable(self._settings.device)
         for folder in served_folders(self._settings.models, taken=self._cards):
             model = await self._load(str(folder))
             self._cards[model.id] = model.card

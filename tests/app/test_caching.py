@@ -148,9 +148,8 @@ def test_a_trace_whose_request_was_forgotten_says_to_send_it_again(serve: Serve)
 def test_what_is_asked_for_again_is_remembered_longest(serve: Serve) -> None:
     with serve(recipe_bytes=1500) as client:  # room for three
         posted, forgotten = (make(client, text)["id"] for text in ("posted", "neither"))
-        for number in range(4):
-            make(client, f"sentence {number}")
-            make(client, "posted")
+        for text in ("a third", "posted", "a fourth"):
+            make(client, text)
         assert client.get(f"/api/v1/traces/{posted}").status_code == 200
         assert client.get(f"/api/v1/traces/{forgotten}").status_code == 404
         read = make(client, "read")["id"]

@@ -104,6 +104,10 @@ def test_a_device_that_is_not_there_is_one_line(command: list[str]) -> None:
     assert "'foo'" in refused(headlight(*command, HEADLIGHT_DEVICE="foo"))
 
 
+def test_a_device_that_is_not_there_is_noticed_before_a_model_is_asked_for() -> None:
+    assert "'foo'" in refused(headlight("serve", "--port", "0", HEADLIGHT_DEVICE="foo", HEADLIGHT_PRELOAD="false"))
+
+
 def test_a_folder_with_a_name_that_is_taken_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "minilm").mkdir()
     assert "taken" in refused(headlight("serve", "--port", "0", "--model", str(tmp_path / "minilm")))

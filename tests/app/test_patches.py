@@ -67,6 +67,13 @@ def test_a_copy_brings_in_another_trace(client: TestClient, minilm: engine.Model
     assert id == engine.trace(minilm, FLAGSHIP, patches=[engine.Copy("encoder.2.resid.post", other, {13: 13})]).digest
 
 
+def test_arithmetic_says_where_a_patch_cut_its_chain(client: TestClient, id: str) -> None:
+    patched = make(client, FLAGSHIP, patches=[KNOCKOUT])["id"]
+    for trace, layer, cut in ((patched, 5, True), (id, 5, False)):
+        url = f"/api/v1/traces/{trace}/arithmetic?layer={layer}&head=11&query=10&key=3"
+        assert client.get(url).json()["patched"] is cut
+
+
 @pytest.mark.parametrize(
     ("patch", "status", "says"),
     [
