@@ -55,7 +55,9 @@ def test_mingpt_needs_its_own_head(tmp_path: Path) -> None:
 def test_nanogpt_without_biases(tmp_path: Path) -> None:
     rewritten("nanogpt", tmp_path, "gelu", tied=True)
     tensors = load_file(tmp_path / "model.safetensors")
-    zeroed = {k: torch.zeros_like(v) if k.endswith(".bias") and ".attn.bias" not in k else v for k, v in tensors.items()}
+    zeroed = {
+        k: torch.zeros_like(v) if k.endswith(".bias") and ".attn.bias" not in k else v for k, v in tensors.items()
+    }
     save_file(zeroed, tmp_path / "model.safetensors")
     expected = engine.trace(engine.load(tmp_path), ids={"decoder": IDS})["decoder.logits"]
     bare = {k: v for k, v in tensors.items() if not k.endswith(".bias") or ".attn.bias" in k}
