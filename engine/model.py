@@ -21,7 +21,7 @@ from engine.models.family import Family, Tokens
 from engine.registry import Folder, Hub, ModelCard
 from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
-from engine.tokens import FileTokenizer, Numbers, Token, Tokenizer
+from engine.tokens import FileTokenizer, Numbers, SentencePieces, Token, Tokenizer
 from engine.trace import FORMAT, Trace
 from engine.version import VERSION
 
@@ -55,6 +55,7 @@ class Model:
     network: nn.Module
     tokenizer: Tokenizer | None
     sha256: str  # of model.safetensors
+    target_tokenizer: Tokenizer | None = None  # where the decoder's differs
 
     @property
     def id(self) -> str:
@@ -150,7 +151,8 @@ class Model:
             tokens = {first: self.tokenizer.encode(text, pair, limit=self.limit)}
             if self.family.decodes is not None:
                 start, stop = self.family.decodes(self.config)
-                given = self.tokenizer.encode(target, limit=self.limit) if target is not None else ()
+                said = self.target_tokenizer or self.tokenizer
+                given = said.encode(target, limit=self.limit) if target is not None else ()
                 # A decoder is given what it should say one step late: a start token first, and no end.
                 kept = given[:-1] if given and given[-1].id == stop else given
                 tokens[last] = (*self._from_ids([start]), *kept)
@@ -172,9 +174,10 @@ class Model:
 
     def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
         """The tokens that these ids stand for; their text is the id where there is no tokenizer."""
-        if self.tokenizer is None:
+        tokenizer = self.target_tokenizer or self.tokenizer
+        if tokenizer is None:
             return tuple(Token(id, str(id), str(id), None, None) for id in ids)
-        return self.tokenizer.from_ids(ids)
+        return tokenizer.from_ids(ids)
 
 
 def load(
@@ -204,16 +207,26 @@ def load(
     path = checkpoint.weights_path(folder)
     family, config, network = built(folder)
     sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
-    tokenizer_path = folder / checkpoint.TOKENIZER
-    tokenizer: Tokenizer | None = None
-    if family.reads_numbers(config):
-        tokenizer = Numbers()
-    elif card or tokenizer_path.exists():
-        tokenizer = FileTokenizer(checkpoint.tokenizer_path(folder))
+    tokenizer, target_tokenizer = tokenizers_of(folder, family, config, needed=card is not None)
     checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
     network.eval()
     card = card or card_of(folder, family, config, network)
-    return Model(card, family, config, network, tokenizer, sha256)
+    return Model(card, family, config, network, tokenizer, sha256, target_tokenizer)
+
+
+def tokenizers_of(
+    folder: Path, family: Family, config: Any, *, needed: bool
+) -> tuple[Tokenizer | None, Tokenizer | None]:
+    """The folder's tokenizer, and that of the target where it is another one; `TokenizerMissing` where it is needed."""
+    if family.reads_numbers(config):
+        return Numbers(), None
+    source, target, vocabulary = (folder / name for name in checkpoint.SENTENCE_PIECES)
+    if source.is_file() and target.is_file() and vocabulary.is_file():
+        separate = folder / "target_vocab.json"
+        return SentencePieces(source, vocabulary), SentencePieces(target, separate if separate.exists() else vocabulary)
+    if needed or (folder / checkpoint.TOKENIZER).exists():
+        return FileTokenizer(checkpoint.tokenizer_path(folder)), None
+    return None, None
 
 
 def built(folder: Path) -> tuple[Family, Any, nn.Module]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from engine.checkpoint import FILES
+from engine.checkpoint import CONFIG, FILES, SENTENCE_PIECES, WEIGHTS
 from engine.errors import UnknownModel, WeightsMissing
 
 
@@ -78,12 +78,15 @@ class Hub:
         try:
             folder = Path(
                 snapshot_download(
-                    self.repository, revision=self.revision, allow_patterns=list(FILES), local_files_only=local_only
+                    self.repository,
+                    revision=self.revision,
+                    allow_patterns=[*FILES, *SENTENCE_PIECES],
+                    local_files_only=local_only,
                 )
             )
         except LocalEntryNotFoundError:
             return None
-        return folder if all((folder / name).is_file() for name in FILES) else None
+        return folder if all((folder / name).is_file() for name in (CONFIG, WEIGHTS)) else None
 
     def __str__(self) -> str:
         return f"{self.repository} at {self.revision[:8]} (Hugging Face hub)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -152,13 +152,13 @@ class Recorder:
         self._steps.clear()
         return self.tensors
 
-    def at(self, *parts: str | int) -> Recorder:
-        child = object.__new__(Recorder)
+    def at(self, *parts: str | int) -> Self:
+        child = object.__new__(type(self))
         child.__dict__.update(self.__dict__)
         child._prefix = self._prefix + "".join(f"{part}." for part in parts)
         return child
 
-    def during(self, step: int) -> Recorder:
+    def during(self, step: int) -> Self:
         child = self.at()
         child._step = step
         return child

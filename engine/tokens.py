@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import sentencepiece
 import tokenizers
 
 from engine.errors import BadInput, CheckpointError, EmptyText, TooLong
@@ -139,6 +141,65 @@ class FileTokenizer:
         before = "a"  # a decoder shows how a piece joins on only where there is something to join
         written = decoder.decode([before, piece]).removeprefix(before)
         return written.lstrip(" ") or written, not written.startswith(" ")
+
+
+class SentencePieces:
+    """Marian's tokenizer: a SentencePiece model that cuts, and a vocabulary that numbers the pieces.
+
+    A language code in front, such as `>>fra<<`, is a token of its own; every text ends with `</s>`.
+    """
+
+    END, UNKNOWN = "</s>", "<unk>"
+
+    def __init__(self, pieces: Path, vocabulary: Path) -> None:
+        try:
+            self._cut = sentencepiece.SentencePieceProcessor(model_file=str(pieces))
+            self._ids: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))
+            self._end, self._unknown = self._ids[self.END], self._ids[self.UNKNOWN]
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            names = f"{pieces.name} and {vocabulary.name}"
+            raise CheckpointError(f"{names} in {pieces.parent} are no SentencePiece tokenizer ({error}).") from None
+        self._pieces = {id: piece for piece, id in self._ids.items()}
+
+    def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:  # noqa: ARG002
+        """Tokens of `text`; `EmptyText`, `TooLong` or `BadInput` if it can't be."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadInput("The text has half of a surrogate pair in it. Send it as valid Unicode.") from None
+        code = re.match(r">>[^<]*<<", text)
+        start = code.end() if code else 0
+        cut = self._cut.encode(text[start:], out_type="offset_mapping")
+        if not text[start:].strip() or not cut["pieces"]:
+            raise EmptyText("There is no text to trace. Send at least one word.")
+        tokens = [] if code is None else [self._token(code[0], code[0], 0, start, special=True)]
+        for piece, (first, last) in zip(cut["pieces"], cut["offsets"], strict=True):
+            # The mark of a word's beginning stands for the space before it, which is no part of what was written.
+            written = text[start + first : start + last].lstrip()
+            tokens.append(self._token(piece, written, start + last - len(written), start + last))
+        tokens.append(Token(self._end, self.END, self.END, None, None, special=True))
+        if len(tokens) > limit:
+            raise TooLong(len(tokens), limit)
+        return tuple(tokens)
+
+    def _token(self, piece: str, text: str, start: int, end: int, *, special: bool = False) -> Token:
+        continues = not special and not piece.startswith(SPACE)
+        return Token(self._ids.get(piece, self._unknown), text or piece, piece, start, end, special, continues)
+
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids stand for, taken as they are."""
+        pieces = [self._pieces.get(id, f"<{id}>") for id in ids]
+        special = re.compile(r"<.*>|>>.*<<")
+        return tuple(
+            Token(id, piece.removeprefix(SPACE) or piece, piece, None, None, bool(special.fullmatch(piece)))
+            if special.fullmatch(piece) or piece.startswith(SPACE)
+            else Token(id, piece, piece, None, None, continues=True)
+            for id, piece in zip(ids, pieces, strict=True)
+        )
+
+
+SPACE = "\u2581"
+"""How SentencePiece writes the space before a word."""
 
 
 class Numbers:

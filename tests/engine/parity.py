@@ -117,7 +117,7 @@ def saved(name: str, folder: Path) -> nn.Module:
 def random_model(kind: str, architecture: str, folder: Path, changes: dict[str, Any]) -> nn.Module:
     """A tiny model of one of the reference's classes."""
     torch.manual_seed(3)
-    config = getattr(transformers, f"{kind}Config")(vocab_size=VOCABULARY, **(SIZES[kind] | changes))
+    config = getattr(transformers, f"{kind}Config")(**({"vocab_size": VOCABULARY} | SIZES[kind] | changes))
     config._attn_implementation = "eager"
     model: nn.Module = getattr(transformers, architecture)(config).double().eval()
     with torch.no_grad():  # far from the start, where biases are 0 and attention is even

@@ -1,0 +1,84 @@
+"""Gradients: against finite differences, and against torch's own way back through time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import engine
+from engine import Logit, Loss, Scale
+from engine.errors import BadIndex, BadInput
+from tests.engine.parity import saved
+from tests.engine.test_recurrent import IDS, KINDS, TORCH, network
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> engine.Model:
+    folder = tmp_path_factory.mktemp("gpt2")
+    saved("gpt2", folder)
+    return engine.load(folder, dtype=torch.float64)
+
+
+def logit(trace: engine.Trace, of: Logit) -> float:
+    assert of.position is not None
+    return float(trace["decoder.logits"][of.position, of.token])
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["decoder.0.resid.pre", "decoder.1.self.q", "decoder.1.self.pattern", "decoder.2.mlp.post", "decoder.1.self.z"],
+)
+def test_a_gradient_is_what_a_small_change_does(gpt2: engine.Model, address: str) -> None:
+    inputs, of = gpt2.inputs(ids={"decoder": IDS}), Logit(token=8, position=6)
+    gradient = engine.gradients(gpt2, inputs, of=of, sites=[address])[address]
+    value = engine.trace(gpt2, inputs)[address]
+    step = 1e-6
+    up, down = (logit(engine.trace(gpt2, inputs, patches=[Scale(address, 1 + sign * step)]), of) for sign in (1, -1))
+    # Scaling by 1 ± ε moves the value along itself, so the logit moves by ε times gradient · value.
+    assert (gradient * value).sum().item() == pytest.approx((up - down) / (2 * step), rel=1e-6, abs=1e-8)
+    assert gradient.shape == value.shape
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_way_back_through_time_agrees_with_torch(kind: str, tmp_path: Path) -> None:
+    model = network(tmp_path, kind=kind, vocabulary=11)
+    found = engine.gradients(model, model.inputs(ids={"sequence": IDS}), of=Loss(), sites=["*.hidden"])
+    cell = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[kind](5, 6).double()
+    cell.load_state_dict({k.removesuffix("_l0"): v for k, v in model.network.forwards[0].cell.state_dict().items()})
+    state = torch.zeros(1, 6, dtype=torch.float64)
+    carried = (state, state) if kind == "lstm" else state
+    hidden = []
+    for id in IDS:
+        carried = cell(model.network.token.weight[[id]], carried)
+        hidden.append(carried[0] if kind == "lstm" else carried)
+        hidden[-1].retain_grad()
+    logits = model.network.output(torch.cat(hidden))
+    F.cross_entropy(logits[:-1], torch.tensor(IDS[1:])).backward()
+    expected = torch.cat([h.grad if h.grad is not None else torch.zeros_like(h) for h in hidden])
+    torch.testing.assert_close(found["sequence.0.cell.hidden"], expected, rtol=1e-9, atol=1e-12)
+    assert kind in TORCH
+
+
+def test_nothing_of_the_model_is_changed(gpt2: engine.Model) -> None:
+    inputs = gpt2.inputs(ids={"decoder": IDS})
+    before = engine.trace(gpt2, inputs).to_bytes()
+    engine.gradients(gpt2, inputs, of=Loss())
+    assert engine.trace(gpt2, inputs).to_bytes() == before
+    assert all(p.grad is None and not p.requires_grad for p in gpt2.network.parameters())
+
+
+def test_what_has_no_gradient_says_so(gpt2: engine.Model, tiny: engine.Model) -> None:
+    inputs = gpt2.inputs(ids={"decoder": IDS})
+    with pytest.raises(BadIndex, match="position"):
+        engine.gradients(gpt2, inputs, of=Logit(0, 7))
+    with pytest.raises(BadIndex, match="token"):
+        engine.gradients(gpt2, inputs, of=Logit(67, 0))
+    with pytest.raises(BadInput, match="no class"):
+        engine.gradients(gpt2, inputs, of=Logit(0))
+    with pytest.raises(BadInput, match="two tokens"):
+        engine.gradients(gpt2, gpt2.inputs(ids={"decoder": [3]}), of=Loss())
+    with pytest.raises(BadInput, match="no head"):
+        engine.gradients(tiny, "the cat", of=Loss())
