@@ -42,9 +42,8 @@ export function chart(scene, colors, width) {
   /** @type {string[]} */
   let names = [];
   const data = scene.heads.map((head, i) => {
-    const { tokens, weights } = seenFrom(scene, head);
-    const all = scene.state.direction === "to" ? scene.attention.keys : scene.attention.queries;
-    names = tokens.map((t) => label(all[t]));
+    const { tokens, weights, side } = seenFrom(scene, head);
+    names = tokens.map((t) => label(side[t]));
     return {
       type: "bar",
       name: head.name,
@@ -115,8 +114,8 @@ export function mountBars(host, { url, fail }) {
     update(next) {
       scene = next;
       if (!next.heads[0]) return;
-      const { token } = seenFrom(next, next.heads[0]);
-      plot.setAttribute("aria-label", `Bars: the weights of ${label(next.attention.queries[token] ?? next.attention.keys[token])} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
+      const { name } = seenFrom(next, next.heads[0]);
+      plot.setAttribute("aria-label", `Bars: the weights of ${label(name)} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
       draw();
     },
     unmount() {
