@@ -51,7 +51,7 @@ def make(root: Path) -> tuple[Path, ...]:
     for name, network in transformer.items():
         with torch.no_grad():
             for weights in network.parameters():
-                weights += 0.2 * torch.randn_like(weights)
+                weights.add_(torch.randn_like(weights), alpha=0.2)
         network.save_pretrained(root / name)
         (marked if name == "tiny-t5" else words).save(str(root / name / "tokenizer.json"))
     sizes = {"vocabulary": size, "target_vocabulary": size, "embedding": 24, "hidden": 32, "attention_width": 16}

@@ -33,24 +33,25 @@ def shown(seen: Visit) -> float:
 
 
 @pytest.mark.parametrize(
-    ("model", "stack", "block", "layer", "head"),
+    ("model", "block", "layer", "head"),
     [
-        ("tiny-gpt2", "decoder", "self", 2, 3),
-        ("tiny-llama", "decoder", "self", 1, 5),
-        ("tiny-t5", "encoder", "self", 1, 2),
-        ("tiny-t5", "decoder", "self", 0, 4),
-        ("tiny-t5", "decoder", "cross", 2, 1),
-        ("tiny-gru", "decoder", "cross", 0, 0),
+        ("tiny-gpt2", "decoder.self", 2, 3),
+        ("tiny-llama", "decoder.self", 1, 5),
+        ("tiny-t5", "encoder.self", 1, 2),
+        ("tiny-t5", "decoder.self", 0, 4),
+        ("tiny-t5", "decoder.cross", 2, 1),
+        ("tiny-gru", "decoder.cross", 0, 0),
     ],
 )
 def test_every_family_shows_its_own_weights(
-    visit: Open, server: str, model: str, stack: str, block: str, layer: int, head: int
+    visit: Open, server: str, model: str, block: str, layer: int, head: int
 ) -> None:
     more = {} if model in ("tiny-gpt2", "tiny-llama") else {"target": TARGET}
-    place = {"stack": stack, "block": block, "layer": layer, "head": head, "query": 3, "key": 1}
+    named = dict(zip(("stack", "block"), block.split("."), strict=True))
+    place = {**named, "layer": layer, "head": head, "query": 3, "key": 1}
     seen = visit({"model": model, "text": SOURCE, **more, **place})
     trace = traced(server, model, **more)
-    maps = ask(server, f"traces/{trace['id']}/attention", stack=stack, block=block, layers=layer, heads=head)
+    maps = ask(server, f"traces/{trace['id']}/attention", **named, layers=layer, heads=head)
     assert shown(seen) == pytest.approx(maps["values"][0][0][3][1], abs=1e-6)
     tokens = [maps["tokens"]["query"][3].strip(), maps["tokens"]["key"][1].strip()]
     assert [chip.lstrip("·") for chip in seen.state["pair"].split()] == tokens

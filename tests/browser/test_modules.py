@@ -31,8 +31,8 @@ def test_any_state_survives_the_address(module: Any) -> None:
             const states = Array.from({ length: 500 }, () => {
                 const together = Math.random() < 0.3;
                 return {
-                    model: "minilm", text: any(texts), pair: any([null, ...texts.slice(0, 6)]), target: any([null, ...texts.slice(0, 6)]),
-                    stack: any(["", "decoder"]), block: any(["", "cross"]),
+                    model: "minilm", text: any(texts), pair: any([null, ...texts.slice(0, 6)]),
+                    target: any([null, ...texts.slice(0, 6)]), stack: any(["", "decoder"]), block: any(["", "cross"]),
                     site: any(["", "encoder.0.cell.gate.reset"]), form: any(["picture", "table"]),
                     time: any([null, whole(500)]), unit: any([null, whole(500)]),
                     layer: together ? any(["all", whole(99)]) : whole(99),

@@ -3,7 +3,7 @@
 import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
-import { label } from "../trace.js";
+import { forbidden, label } from "../trace.js";
 import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -42,13 +42,14 @@ export function chart(scene, colors, width) {
   /** @type {string[]} */
   let names = [];
   const data = scene.heads.map((head, i) => {
-    const { tokens, weights, side } = seenFrom(scene, head);
+    const { token, tokens, weights, side } = seenFrom(scene, head);
+    const never = (/** @type {number} */ at) => (scene.state.direction === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
     names = tokens.map((t) => label(side[t]));
     return {
       type: "bar",
       name: head.name,
       x: tokens.map((_, at) => at),
-      y: Array.from(weights, (w) => (w < scene.state.threshold ? 0 : w)),
+      y: Array.from(weights, (w, at) => (never(tokens[at]) ? null : w < scene.state.threshold ? 0 : w)),
       customdata: names,
       marker: { color: palette[i % palette.length] },
       hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",

@@ -15,6 +15,8 @@ export const APART = 10;
 /** The side of the tile of all heads together, with words beside it. */
 const CORNER = 26;
 const SMALL_CORNER = 16;
+/** A tile of a grid that stands beside others. */
+const SMALLEST = 7;
 
 /**
  * Where every head goes. Layers run across or down, whichever makes the tiles larger.
@@ -52,7 +54,10 @@ export function arrange({ layers, heads, width, height, aggregate, ranked, unit 
 }
 
 /** Whether a block's heads can be told apart in this room. @param {{layers: number, heads: number, width: number, height: number, unit?: number}} given */
-export const fits = (given) => arrange({ ...given, aggregate: "mean", ranked: null, compact: true }).tile >= 9 && arrange({ ...given, aggregate: "mean", ranked: null, compact: true }).height <= given.height + 1;
+export function fits(given) {
+  const { tile, height } = arrange({ ...given, aggregate: "mean", ranked: null, compact: true });
+  return tile >= SMALLEST && height <= given.height + 1;
+}
 
 /** @param {HeadRef[]} ranked @param {number} width @param {number} height @param {number} unit @returns {Layout} */
 function arrangeRanked(ranked, width, height, unit) {

@@ -27,16 +27,16 @@ export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { 
 
 /**
  * Room for the cells beside their labels.
- * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number}} given
+ * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number, corner?: number}} given corner: room for the axes' titles
  * @returns {Frame}
  */
-export function frameOf({ width, height, rows, cols, longest, unit }) {
+export function frameOf({ width, height, rows, cols, longest, unit, corner = CORNER.width }) {
   const margin = 10 * unit;
   let font = 13 * unit;
   let frame = { cell: 1, left: 0, top: 0, overhang: 0 };
   let slanted = true;
   for (let round = 0; round < 3; round++) {
-    const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), CORNER.width * unit) + margin;
+    const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), corner * unit) + margin;
     const above = Math.min(longest(font, "key"), LONGEST_LABEL * unit);
     const top = Math.max(slanted ? above * 0.75 + font * 0.7 : above, CORNER.height * unit) + margin;
     const overhang = slanted ? above * 0.72 : 4;
@@ -190,10 +190,11 @@ export function mountHeatmap(host, actions) {
       widths.set(name, result);
       return result;
     };
-    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit });
+    const corner = crosses(now.attention) && width > 480 * colors.unit ? 112 : CORNER.width;
+    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit, corner });
     Object.assign(cells.style, { left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
     if (head) {
-      const name = [now.trace.id, now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
+      const name = [now.trace.id, attentionId(now.attention), now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
       if (name !== painted || head.shown !== paintedMatrix) {
         cells.width = head.shown.cols;
         cells.height = head.shown.rows;

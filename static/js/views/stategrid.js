@@ -58,6 +58,7 @@ export function mountStateGrid(host, { look }) {
         tile.drawn = name;
         tile.canvas.width = numbers.cols;
         tile.canvas.height = numbers.rows;
+        tile.canvas.classList.toggle("dense", numbers.rows > 40 || numbers.cols > 120);
         const image = new ImageData(numbers.cols, numbers.rows);
         colorsOf(numbers.values, scene, site, isShare(site) ? 1 : reach(numbers.values), new Uint32Array(image.data.buffer));
         tile.canvas.getContext("2d")?.putImageData(image, 0, 0);

@@ -37,7 +37,7 @@ export function mountTable(host) {
           ? keys.map((key, j) =>
               forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : weights[j].toFixed(3)),
             )
-          : [h("td.list", {}, strongest(weights, LISTED).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
+          : [h("td.list", {}, strongest(weights, LISTED).filter((j) => !forbidden(attention, query, keys[j])).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
         return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h("th", { scope: "row" }, label(attention.queries[query])), ...cells);
       });
       box.replaceChildren(
