@@ -33,25 +33,24 @@ def shown(seen: Visit) -> float:
 
 
 @pytest.mark.parametrize(
-    ("model", "block", "layer", "head"),
+    ("model", "head"),
     [
-        ("tiny-gpt2", "decoder.self", 2, 3),
-        ("tiny-llama", "decoder.self", 1, 5),
-        ("tiny-t5", "encoder.self", 1, 2),
-        ("tiny-t5", "decoder.self", 0, 4),
-        ("tiny-t5", "decoder.cross", 2, 1),
-        ("tiny-gru", "decoder.cross", 0, 0),
+        ("tiny-gpt2", "decoder.2.self.3"),
+        ("tiny-llama", "decoder.1.self.5"),
+        ("tiny-t5", "encoder.1.self.2"),
+        ("tiny-t5", "decoder.0.self.4"),
+        ("tiny-t5", "decoder.2.cross.1"),
+        ("tiny-gru", "decoder.0.cross.0"),
     ],
 )
-def test_every_family_shows_its_own_weights(
-    visit: Open, server: str, model: str, block: str, layer: int, head: int
-) -> None:
+def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str, head: str) -> None:
     more = {} if model in ("tiny-gpt2", "tiny-llama") else {"target": TARGET}
-    named = dict(zip(("stack", "block"), block.split("."), strict=True))
-    place = {**named, "layer": layer, "head": head, "query": 3, "key": 1}
+    stack, layer, block, number = head.split(".")
+    named = {"stack": stack, "block": block}
+    place = {**named, "layer": layer, "head": number, "query": 3, "key": 1}
     seen = visit({"model": model, "text": SOURCE, **more, **place})
     trace = traced(server, model, **more)
-    maps = ask(server, f"traces/{trace['id']}/attention", **named, layers=layer, heads=head)
+    maps = ask(server, f"traces/{trace['id']}/attention", **named, layers=layer, heads=number)
     assert shown(seen) == pytest.approx(maps["values"][0][0][3][1], abs=1e-6)
     tokens = [maps["tokens"]["query"][3].strip(), maps["tokens"]["key"][1].strip()]
     assert [chip.lstrip("·") for chip in seen.state["pair"].split()] == tokens
@@ -150,7 +149,7 @@ def test_the_future_is_not_allowed(visit: Open) -> None:
 def test_what_comes_next(visit: Open, server: str) -> None:
     seen = visit({"model": "tiny-gpt2", "text": SOURCE})
     top = traced(server, "tiny-gpt2")["prediction"]["positions"][-1]["top"]
-    expect(seen.page.locator("#next li")).to_have_count(6)
+    expect(seen.page.locator("#next li")).to_have_count(5)
     assert str(top[0]["probability"])[:6] in (seen.page.locator("#next li").first.get_attribute("title") or "")
     expect(visit().page.locator("#next")).to_be_hidden()
 
@@ -242,3 +241,21 @@ def test_bytes_that_are_no_letters_are_shown_as_bytes(visit: Open) -> None:
 )
 def test_axe_finds_nothing_serious_in_any_family(visit: Open, state: dict[str, Any], theme: str) -> None:
     assert serious(visit(state, theme=theme, **STILL)) == []
+
+
+def test_bars_name_tokens_that_look_like_markup(visit: Open) -> None:
+    page = visit({**CROSS, "view": "bars"}).page
+    expect(page.locator(".xtick").last).to_have_text("</s>")
+    expect(page.locator(".xtitle")).to_have_text("source (keys)")
+
+
+def test_states_follow_the_pointer_within_a_frame(visit: Open) -> None:
+    seen = visit({**GRU, "view": "states"})
+    box = seen.page.locator("canvas.cells").bounding_box()
+    assert box is not None
+    for step in range(30):
+        seen.page.mouse.move(box["x"] + 5 + step * 9, box["y"] + 20 + step)
+    spent = seen.page.evaluate(
+        "() => performance.getEntriesByName('headlight:hover').map(one => one.duration).sort((a, b) => a - b)"
+    )
+    assert spent[len(spent) // 2] < 16

@@ -3,10 +3,13 @@
 import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
-import { forbidden, label } from "../trace.js";
+import { crosses, forbidden, label } from "../trace.js";
 import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
+
+/** Plotly reads a little HTML in its texts, and "</s>" is a token. @param {string} text */
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** @type {Promise<any> | null} */
 let library = null;
@@ -44,7 +47,7 @@ export function chart(scene, colors, width) {
   const data = scene.heads.map((head, i) => {
     const { token, tokens, weights, side } = seenFrom(scene, head);
     const never = (/** @type {number} */ at) => (scene.state.direction === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
-    names = tokens.map((t) => label(side[t]));
+    names = tokens.map((t) => plain(label(side[t])));
     return {
       type: "bar",
       name: head.name,
@@ -72,6 +75,7 @@ export function chart(scene, colors, width) {
       tickvals: names.map((_, i) => i).filter((i) => i % every === 0),
       ticktext: names.filter((_, i) => i % every === 0),
       tickangle: -45,
+      title: crosses(scene.attention) ? { text: scene.state.direction === "to" ? "source (keys)" : "target (queries)", font, standoff: 4 } : undefined,
       linecolor: colors.line,
       fixedrange: true,
     },
