@@ -215,6 +215,8 @@ class Model(BaseModel):
     source: str = Field(description="Where the files are, or would come from.")
     revision: str | None = Field(description="sha256 of the weights; null where it is known only after loading.")
     status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
+    pairs: bool | None = Field(description="Whether it reads two texts; null until it is loaded.")
+    targets: bool | None = Field(description="Whether it says a target to a source; null until it is loaded.")
     scores: dict[str, float]
     examples: list[Example]
 

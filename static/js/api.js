@@ -115,18 +115,18 @@ export class Api {
   }
 
   /**
-   * @param {{model: string, text: string, pair: string | null}} what
+   * @param {{model: string, text: string, pair: string | null, target: string | null}} what
    * @param {{fresh?: boolean}} [how] fresh: ask the server even if the answer is known
    * @returns {Promise<import("./trace.js").TraceBody>}
    */
-  async trace({ model, text, pair }, { fresh = false } = {}) {
-    const name = `trace ${JSON.stringify([model, text, pair])}`;
+  async trace({ model, text, pair, target }, { fresh = false } = {}) {
+    const name = `trace ${JSON.stringify([model, text, pair, target])}`;
     const kept = fresh ? undefined : this.#cache.get(name);
     if (kept) return /** @type {import("./trace.js").TraceBody} */ (kept);
     const response = await this.#fetch(`${this.base}/traces`, "trace", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(pair === null ? { model, text } : { model, text, pair }),
+      body: JSON.stringify({ model, text, ...(pair === null ? {} : { pair }), ...(target === null ? {} : { target }) }),
     });
     const body = await response.json();
     this.#cache.put(name, body, 200 * Object.values(body.tokens).flat().length + 1000);
@@ -145,14 +145,14 @@ export class Api {
   }
 
   /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<Tensor>} */
-  async attention(path, query, channel) {
+  async tensor(path, query, channel) {
     const url = address(`${this.base}/${path}`, query);
     const kept = this.#cache.get(url);
     if (kept) return /** @type {Tensor} */ (kept);
     const response = await this.#fetch(url, channel, { headers: { accept: "application/vnd.safetensors" } });
     const buffer = await response.arrayBuffer();
     const { tensors, metadata } = parseSafetensors(buffer);
-    const tensor = { ...tensors.attention, metadata };
+    const tensor = { ...Object.values(tensors)[0], metadata };
     this.#cache.put(url, tensor, buffer.byteLength);
     return tensor;
   }

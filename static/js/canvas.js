@@ -18,7 +18,7 @@ export function fit(canvas, width, height) {
   return context;
 }
 
-/** @typedef {{ground: string, well: string, ink: string, ink2: string, line: string, accent: string, mono: string, sans: string, unit: number}} Look */
+/** @typedef {{ground: string, well: string, ink: string, ink2: string, line: string, accent: string, mono: string, sans: string, unit: number, hatched: string}} Look hatched: the ground of what is not allowed */
 
 /** The theme, as canvases need it. @returns {Look} */
 export function look() {
@@ -33,8 +33,38 @@ export function look() {
     accent: value("--accent"),
     mono: value("--mono"),
     sans: value("--sans"),
+    hatched: value("--hatched"),
     unit: parseFloat(style.fontSize) / 16,
   };
+}
+
+/** @type {Map<string, CanvasPattern>} */
+const hatches = new Map();
+
+/** Slanted lines over the ground: no light can fall here. @param {CanvasRenderingContext2D} context @param {Look} colors @returns {CanvasPattern} */
+export function hatch(context, { hatched, line, unit }) {
+  const ratio = window.devicePixelRatio || 1;
+  const name = [hatched, line, unit, ratio].join();
+  const kept = hatches.get(name);
+  if (kept) return kept;
+  const side = Math.round(6 * unit * ratio);
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = side;
+  const pen = /** @type {CanvasRenderingContext2D} */ (tile.getContext("2d"));
+  pen.fillStyle = hatched;
+  pen.fillRect(0, 0, side, side);
+  pen.strokeStyle = line;
+  pen.lineWidth = ratio;
+  pen.beginPath();
+  for (const at of [-side, 0, side]) {
+    pen.moveTo(at, side);
+    pen.lineTo(at + side, 0);
+  }
+  pen.stroke();
+  const pattern = /** @type {CanvasPattern} */ (context.createPattern(tile, "repeat"));
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  hatches.set(name, pattern);
+  return pattern;
 }
 
 /** A picture to take away: the page's ground is behind it. @param {HTMLCanvasElement} canvas */

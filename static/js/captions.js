@@ -3,30 +3,32 @@
 import { byId, h, icon } from "./dom.js";
 import { exact, headName, number, shortName } from "./format.js";
 import { refName } from "./state.js";
-import { attentionName, attentions, label } from "./trace.js";
+import { partName, whereName } from "./recurrent.js";
+import { attentionName, forbidden, label } from "./trace.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").Head} Head */
 
-/**
- * @param {{
- *   letGo: (ref: import("./state.js").HeadRef) => void,
- *   choose: (attention: import("./trace.js").Attention) => void,
- * }} actions
- */
-export function mountCaptions({ letGo, choose }) {
+/** @param {{letGo: (ref: import("./state.js").HeadRef) => void}} actions */
+export function mountCaptions({ letGo }) {
   let legendOf = "";
   /** @param {Scene} scene */
-  function legend({ ramp, state, theme, top }) {
-    const name = `${state.palette} ${theme} ${state.scale} ${top}`;
+  function legend({ ramp, state, theme, top, siteRamp, siteRange, site }) {
+    const states = state.view === "states";
+    const name = states ? `states ${site?.address} ${state.palette} ${theme} ${siteRange}` : `${state.palette} ${theme} ${state.scale} ${top}`;
     if (name === legendOf) return;
     legendOf = name;
     const box = byId("legend");
     const context = box.querySelector("canvas").getContext("2d");
     const image = new ImageData(256, 1);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < 256; i++) pixels[i] = ramp.pixels[i];
+    for (let i = 0; i < 256; i++) pixels[i] = (states ? siteRamp : ramp).pixels[i];
     context.putImageData(image, 0, 0);
+    if (states) {
+      box.firstElementChild.textContent = exact(siteRange[0]);
+      box.lastElementChild.textContent = exact(siteRange[1]);
+      return;
+    }
     box.firstElementChild.textContent = state.scale === "log" ? "≤ .001" : "0";
     box.lastElementChild.textContent = state.scale === "log" ? "1" : String(top);
   }
@@ -34,6 +36,7 @@ export function mountCaptions({ letGo, choose }) {
   /** @param {Scene} scene */
   function readout(scene) {
     const { heads, attention, state, queries, keys, cursor: under, chosen } = scene;
+    if (state.view === "states") return stateReadout(scene);
     const at = under?.key != null ? under : under ? { query: under.query, key: null } : chosen;
     const line = byId("readout");
     if (!at || !heads[0]) return line.replaceChildren();
@@ -44,6 +47,7 @@ export function mountCaptions({ letGo, choose }) {
     const weight = (/** @type {Head} */ head) =>
       row >= 0 && col >= 0 ? head.shown.values[row * head.shown.cols + col] : head.whole.values[at.query * head.whole.cols + Number(at.key)];
     const several = heads.length > 1;
+    if (forbidden(attention, at.query, at.key)) return line.replaceChildren(query, " → ", key, h("span.aside", {}, "not allowed: it comes later"));
     line.replaceChildren(
       query,
       " → ",
@@ -53,10 +57,27 @@ export function mountCaptions({ letGo, choose }) {
     );
   }
 
+  /** @param {Scene} scene */
+  function stateReadout({ site, states, step, trace }) {
+    const numbers = site && states.get(site.address);
+    if (!numbers || !step || step.time >= numbers.rows) return byId("readout").replaceChildren();
+    const value = numbers.values[step.time * numbers.cols + step.unit];
+    byId("readout").replaceChildren(h("span.token", { dir: "auto" }, label(trace.tokens[site.stack][step.time])), ` unit ${step.unit}`, h("b", { title: exact(value) }, number(value)));
+  }
+
   let chipsOf = "";
   /** @param {Scene} scene */
-  function title({ state, heads }) {
-    byId("focus-title").textContent = headName(state);
+  function title({ state, heads, blocks, attention, site, recurrent }) {
+    if (state.view === "states") {
+      byId("focus-title").textContent = site ? partName(site).replace(/^./, (letter) => letter.toUpperCase()) : "States";
+      byId("focus-title").classList.remove("hidden");
+      byId("focus-block").textContent = site ? whereName(site, recurrent ?? []) : "";
+      chipsOf = "";
+      return byId("chips").replaceChildren();
+    }
+    const alone = attention.layers * attention.heads === 1;
+    byId("focus-title").textContent = alone ? "Alignment" : headName(state);
+    byId("focus-block").textContent = blocks.length > 1 && heads.length < 2 ? attentionName(attention).replace("decoder cross", "cross") : "";
     const name = heads.map(({ ref, color }) => refName(ref) + color).join();
     if (name === chipsOf) return;
     chipsOf = name;
@@ -75,34 +96,6 @@ export function mountCaptions({ letGo, choose }) {
     );
   }
 
-  let blocksOf = "";
-  /** Where a model has several attention blocks, they are chosen above the grid. @param {Scene} scene */
-  function blocks({ trace, attention }) {
-    const all = attentions(trace);
-    const name = `${trace.model} ${attentionName(attention)}`;
-    if (name === blocksOf) return;
-    blocksOf = name;
-    document.querySelector(".blocks")?.remove();
-    if (all.length < 2) return;
-    byId("grids").before(
-      h(
-        "div.blocks",
-        { role: "group", "aria-label": "Attention block" },
-        ...all.map((a) =>
-          h(
-            "button.quiet",
-            {
-              type: "button",
-              "aria-pressed": String(a.stack === attention.stack && a.block.name === attention.block.name),
-              onclick: () => choose(a),
-            },
-            attentionName(a),
-          ),
-        ),
-      ),
-    );
-  }
-
   return {
     /** What follows the pointer. @param {Scene} scene */
     hover(scene) {
@@ -113,7 +106,6 @@ export function mountCaptions({ letGo, choose }) {
     update(scene) {
       legend(scene);
       title(scene);
-      blocks(scene);
       readout(scene);
     },
   };

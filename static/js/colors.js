@@ -57,6 +57,16 @@ const RAMPS = {
   cividis: between(["#00204d", "#00336f", "#39486b", "#575c6d", "#707173", "#8a8779", "#a69d75", "#c4b56c", "#e4cf5b", "#ffea46"]),
 };
 
+/** Below nothing and above it: one hue each, and the ground between them. @param {"light" | "dark"} theme @returns {(t: number) => number[]} */
+const signed = (theme) => (t) => {
+  const size = Math.abs(2 * t - 1);
+  const [hue, far] = t < 0.5 ? [theme === "dark" ? 250 : 45, theme === "dark" ? 0.78 : 0.52] : [theme === "dark" ? 75 : 276, theme === "dark" ? 0.84 : 0.42];
+  const angle = (hue * Math.PI) / 180;
+  const chroma = (theme === "dark" ? 0.15 : 0.18) * Math.sin((Math.PI / 2) * Math.min(1, 1.3 * size));
+  const [from, tint] = theme === "dark" ? [0.15, -0.016] : [1, 0];
+  return oklab(mix(from, far, size ** 0.85), chroma * Math.cos(angle), mix(tint, chroma * Math.sin(angle), Math.min(1, 4 * size)));
+};
+
 /** @param {number[]} color sRGB 0 to 255 */
 function luminance(color) {
   const [r, g, b] = color.map((x) => (x / 255 <= 0.04045 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4));
@@ -69,9 +79,15 @@ const made = new Map();
 /** @param {import("./state.js").State["palette"]} palette @param {"light" | "dark"} theme @returns {Ramp} */
 export function ramp(palette, theme) {
   const name = palette === "light" ? `light ${theme}` : palette;
-  const kept = made.get(name);
-  if (kept) return kept;
-  const colors = Array.from({ length: 256 }, (_, i) => RAMPS[name](i / 255).map(Math.round));
+  return made.get(name) ?? table(name, RAMPS[name]);
+}
+
+/** For numbers with a sign: nothing is the ground, in the middle of the table. @param {"light" | "dark"} theme @returns {Ramp} */
+export const diverging = (theme) => made.get(`signed ${theme}`) ?? table(`signed ${theme}`, signed(theme));
+
+/** @param {string} name @param {(t: number) => number[]} ramp @returns {Ramp} */
+function table(name, ramp) {
+  const colors = Array.from({ length: 256 }, (_, i) => ramp(i / 255).map(Math.round));
   const result = {
     pixels: Uint32Array.from(colors, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
     css: colors.map(([r, g, b]) => `rgb(${r} ${g} ${b})`),
@@ -103,6 +119,9 @@ export function place(weight, scale, top = 1) {
   const t = scale === "log" ? 1 + Math.log10(Math.max(weight, FLOOR)) / 3 : weight / top;
   return Math.round(255 * Math.min(1, Math.max(0, t)));
 }
+
+/** A signed number's place in the diverging ramp. @param {number} value @param {number} top what is drawn strongest */
+export const signedPlace = (value, top) => Math.round(127.5 + 127.5 * Math.min(1, Math.max(-1, value / top)));
 
 /** Colours of a weight sent as a byte. @param {Ramp} colors @param {import("./state.js").State["scale"]} scale @returns {Uint32Array} */
 export function byteColors({ pixels }, scale) {

@@ -21,15 +21,17 @@ export function mountControls(store) {
   }
 
   const tabs = /** @type {HTMLElement[]} */ ([...byId("tabs").children]);
-  const show = (/** @type {number} */ i) => store.set({ view: /** @type {State["view"]} */ (tabs[i].dataset.view) });
+  const show = (/** @type {number} */ i) => !tabs[i].hidden && store.set({ view: /** @type {State["view"]} */ (tabs[i].dataset.view) });
   tabs.forEach((tab, i) => {
     tab.addEventListener("click", () => show(i));
     tab.addEventListener("keydown", (event) => {
-      const to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: tabs.length - 1 }[event.key];
+      const open = tabs.filter((one) => !one.hidden);
+      const here = open.indexOf(tab);
+      const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: open.length - 1 }[event.key];
       if (to === undefined) return;
-      const next = (to + tabs.length) % tabs.length;
-      show(next);
-      tabs[next].focus();
+      const next = open[(to + open.length) % open.length];
+      show(tabs.indexOf(next));
+      next.focus();
       event.preventDefault();
     });
   });
@@ -50,6 +52,11 @@ export function mountControls(store) {
     }
   });
 
+  /** What there is to look at: heads, recurrent states, or both. @param {{heads: boolean, states: boolean}} there */
+  function offer({ heads, states }) {
+    for (const tab of tabs) tab.hidden = tab.dataset.view === "states" ? !states : !heads;
+  }
+
   /** @param {State} state */
   function update(state) {
     for (const control of controls) {
@@ -68,5 +75,5 @@ export function mountControls(store) {
     if (document.documentElement.dataset.theme !== state.theme) document.documentElement.dataset.theme = state.theme;
   }
 
-  return { update, show, views: tabs.length };
+  return { update, offer, show, views: tabs.length };
 }

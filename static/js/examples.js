@@ -11,7 +11,7 @@
  */
 export function startingPoint(trace, examples) {
   const look = examples.find((e) => e.text === trace.text && (e.pair ?? null) === (trace.pair ?? null))?.look;
-  if (!look) return { layer: (trace.stacks.at(-1)?.layers ?? 1) - 1, head: 0, query: null, key: null };
+  if (!look || trace.target) return { layer: (trace.stacks.at(-1)?.layers ?? 1) - 1, head: 0, query: null, key: null };
   const [layer, head, query, key] = look;
   return { layer, head, query, key, also: [] };
 }

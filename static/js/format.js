@@ -20,6 +20,12 @@ export function number(x) {
 /** Every digit that the number has. @param {number} x */
 export const exact = (x) => String(x).replace("-", "−");
 
+/** A number as a part of a sum or a product: a minus sign of its own is set apart. @param {number} x */
+export const part = (x) => (x < 0 ? `(${number(x)})` : number(x));
+
+/** @param {number} count @param {string} thing */
+export const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
+
 /** A share of one as a spoken percentage. @param {number} x */
 export function percent(x) {
   if (x > 0 && x < 0.01) return "under 1 %";

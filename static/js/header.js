@@ -1,27 +1,36 @@
 // @ts-check
 /** The top of the page: model, sentence, examples, and what is said when something goes wrong. */
 import { byId, h } from "./dom.js";
+import { sentenceOf } from "./trace.js";
 
 /** @typedef {import("./examples.js").Example} Example */
-/** @typedef {{id: string, name: string, summary: string, examples?: Example[]}} Model */
+/** @typedef {{id: string, name: string, summary: string, examples?: Example[], pairs?: boolean | null, targets?: boolean | null}} Model */
+/** @typedef {{model: string, text: string, pair: string | null, target: string | null}} Asked */
 
 /**
  * @param {{
  *   models: Model[],
  *   forget: () => void,
- *   run: (what: {model: string, text: string, pair: string | null}, example?: boolean) => void,
+ *   run: (what: Asked, example?: boolean) => void,
  * }} given
  */
 export function mountHeader({ models, run, forget }) {
-  const [form, text, pair, model, toggle, problem] = ["composer", "text", "pair", "model", "pair-toggle", "problem"].map(byId);
+  const [form, text, pair, target, model, toggle, problem] = ["composer", "text", "pair", "target", "model", "pair-toggle", "problem"].map(byId);
   const sentences = byId("sentences");
   let shown = "";
 
-  const asked = () => ({ model: model.value, text: text.value.trim(), pair: pair.hidden ? null : pair.value.trim() });
+  const card = (/** @type {string} */ id) => models.find((m) => m.id === id);
+  /** @returns {Asked} */
+  const asked = () => ({
+    model: model.value,
+    text: text.value.trim(),
+    pair: pair.hidden || card(model.value)?.pairs === false ? null : pair.value.trim(),
+    target: (card(model.value)?.targets !== false && target.value.trim()) || null,
+  });
   /** @param {boolean} on */
   const two = (on) => {
     pair.hidden = !on;
-    sentences.classList.toggle("two", on);
+    sentences.classList.toggle("two", on || !target.hidden);
     toggle.setAttribute("aria-pressed", String(on));
     toggle.title = on ? "Remove the second sentence" : "Add a second sentence";
   };
@@ -31,7 +40,11 @@ export function mountHeader({ models, run, forget }) {
     run(asked());
   });
   form.addEventListener("input", () => !problem.hidden && forget());
-  model.addEventListener("change", () => run(asked()));
+  model.addEventListener("change", () => {
+    // What a target says in one model's tokens is seldom what another one should be made to say.
+    target.value = "";
+    run(asked());
+  });
   toggle.addEventListener("click", () => {
     two(pair.hidden);
     if (!pair.hidden) pair.focus();
@@ -51,7 +64,7 @@ export function mountHeader({ models, run, forget }) {
           {
             type: "button",
             role: "menuitem",
-            onclick: () => run({ model: id, text: example.text, pair: example.pair ?? null }, true),
+            onclick: () => run({ model: id, text: example.text, pair: example.pair ?? null, target: null }, true),
           },
           h("span", {}, example.text, example.pair ? h("em", {}, ` + ${example.pair}`) : null),
           example.note ? h("small", {}, example.note) : null,
@@ -62,17 +75,31 @@ export function mountHeader({ models, run, forget }) {
   }
 
   return {
-    /** The fields show what is on screen, unless somebody is writing. @param {import("./state.js").State} state */
-    update(state) {
+    /**
+     * The fields show what is on screen, unless somebody is writing.
+     * @param {import("./state.js").State} state @param {import("./trace.js").TraceBody | null} trace what there is of it
+     */
+    update(state, trace) {
       model.value = state.model;
+      const { pairs = null, targets = null } = card(state.model) ?? {};
+      target.hidden = !(targets ?? (trace && Object.keys(trace.tokens).length > 1));
+      toggle.hidden = pairs === false;
+      sentences.classList.toggle("single", toggle.hidden);
+      text.placeholder = target.hidden ? "Type a sentence" : "Source sentence";
+      text.setAttribute("aria-label", target.hidden ? "Sentence" : "Source sentence");
+      const said = trace && !trace.target && trace.tokens.decoder ? sentenceOf(trace.tokens.decoder) : "";
+      target.placeholder = said ? `says: ${said}` : "Target: empty, the model says it";
+      target.title = said ? `The model says: ${said}. Type another target to make it say that.` : "What the model is made to say; empty, it says it by itself";
       model.title = models.find((m) => m.id === state.model)?.summary ?? "";
-      const form = `${state.model} ${state.text} ${state.pair}`;
+      const form = JSON.stringify([state.model, state.text, state.pair, state.target]);
       if (sentences.dataset.shown !== form) {
         sentences.dataset.shown = form;
         text.value = state.text;
         pair.value = state.pair ?? "";
+        target.value = state.target ?? "";
         two(state.pair !== null);
       }
+      sentences.classList.toggle("two", !pair.hidden || !target.hidden);
       offer(state.model);
     },
     /** @param {import("./api.js").Problem | null} error @param {boolean} kept whether an older picture is still there */

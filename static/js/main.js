@@ -11,15 +11,19 @@ import { mountHeader } from "./header.js";
 import { mountKeyboard } from "./keyboard.js";
 import { sceneOf } from "./scene.js";
 import { Session } from "./session.js";
+import { partName, whereName } from "./recurrent.js";
 import { mountShare } from "./share.js";
 import { say, sentence, toast } from "./speech.js";
 import { blank, refName, Store } from "./state.js";
-import { attentionOf, mend } from "./trace.js";
+import { attentionId, attentionOf, mend } from "./trace.js";
 import { mountBars } from "./views/bars.js";
-import { mountHeadGrid } from "./views/headgrid.js";
+import { mountGrids } from "./views/grids.js";
 import { mountHeatmap } from "./views/heatmap.js";
 import { mountInspector } from "./views/inspector.js";
 import { mountLines } from "./views/lines.js";
+import { mountNext } from "./views/next.js";
+import { mountStateGrid } from "./views/stategrid.js";
+import { mountStates } from "./views/states.js";
 import { mountTable } from "./views/table.js";
 import { mountText } from "./views/text.js";
 
@@ -39,15 +43,18 @@ function home() {
   const kept = document.documentElement.dataset.theme;
   const theme = kept === "light" || kept === "dark" ? kept : "system";
   if (!trace) return { ...state, model: model.id, theme };
-  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, theme, ...startingPoint(trace, examplesOf(trace.model)) };
+  return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, target: trace.target ?? null, theme, ...startingPoint(trace, examplesOf(trace.model)) };
 }
 
 const store = new Store(home());
 const session = new Session(new Api(), refresh);
+session.describe(bootstrap.model);
 if (bootstrap.trace) session.adopt(bootstrap.trace);
 
 /** @type {import("./scene.js").Place | null} what is under the pointer; no part of the address */
 let cursor = null;
+/** @type {{time: number, unit: number} | null} the same for recurrent states */
+let over = null;
 /** @type {Scene | null} */
 let scene = null;
 let waiting = false;
@@ -65,9 +72,15 @@ function refresh() {
 // ---------------------------------------------------------------- what a reader can do
 
 const actions = {
-  /** @param {HeadRef} ref @param {boolean} add compare instead of moving there */
-  focus(ref, add) {
+  /** @param {HeadRef} ref @param {boolean} add compare instead of moving there @param {import("./trace.js").Attention} [block] another block than the one in focus */
+  focus(ref, add, block) {
     const { state } = store;
+    const view = state.view === "states" ? /** @type {const} */ ("heatmap") : state.view;
+    const now = session.trace && attentionOf(session.trace, state.stack, state.block);
+    if (block && now && attentionId(block) !== attentionId(now)) {
+      return store.set({ stack: block.stack, block: block.block.name, ...ref, also: [], query: null, key: null, view });
+    }
+    if (view !== state.view) return store.set({ ...ref, view });
     const here = refName(ref);
     if (!add) return store.set({ ...ref, also: state.also.filter((r) => refName(r) !== here) });
     if (here === refName(state)) {
@@ -90,9 +103,27 @@ const actions = {
     cursor = null;
     store.set(same ? { query: null, key: null } : { query, key });
   },
+  /** @param {number | null} time @param {number} [unit] */
+  visit(time, unit = 0) {
+    const next = time === null ? null : { time, unit };
+    if (next?.time === over?.time && next?.unit === over?.unit) return;
+    over = next;
+    hover();
+  },
+  /** @param {number} time @param {number} unit */
+  keep(time, unit) {
+    const same = store.state.time === time && store.state.unit === unit;
+    over = null;
+    store.set(same ? { time: null, unit: null } : { time, unit });
+  },
+  free() {
+    over = null;
+    store.set({ time: null, unit: null });
+    refresh();
+  },
   release() {
-    cursor = null;
-    store.set({ query: null, key: null });
+    cursor = over = null;
+    store.set({ query: null, key: null, time: null, unit: null });
     refresh();
   },
   say,
@@ -100,19 +131,23 @@ const actions = {
 
 /** @param {number} by */
 function stepHead(by) {
-  const { heads } = attentionOf(/** @type {any} */ (session.trace), store.state.stack, store.state.block);
+  const attention = session.trace && attentionOf(session.trace, store.state.stack, store.state.block);
+  if (!attention) return;
+  const { heads } = attention;
   const { head, layer } = store.state;
   store.set({ layer: layer === "all" ? 0 : layer, head: ((typeof head === "number" ? head + by : 0) + heads) % heads });
 }
 
 /** @param {number} by */
 function stepLayer(by) {
-  const { layers } = attentionOf(/** @type {any} */ (session.trace), store.state.stack, store.state.block);
+  const attention = session.trace && attentionOf(session.trace, store.state.stack, store.state.block);
+  if (!attention) return;
+  const { layers } = attention;
   const { layer } = store.state;
   store.set({ layer: ((layer === "all" ? 0 : layer + by) + layers) % layers, head: layer === "all" ? 0 : store.state.head });
 }
 
-/** Reads another sentence; only when its trace is here does the state move there. @param {{model: string, text: string, pair: string | null}} what @param {boolean} [example] */
+/** Reads another sentence; only when its trace is here does the state move there. @param {import("./header.js").Asked} what @param {boolean} [example] */
 async function run(what, example = false) {
   if (session.shows(what)) {
     session.problem = null;
@@ -124,10 +159,10 @@ async function run(what, example = false) {
   const arriving = session.read(what);
   refresh();
   if (!(await arriving) || !session.trace) return;
-  cursor = null;
-  const fresh = { ...what, query: null, key: null };
+  cursor = over = null;
+  const fresh = { ...what, query: null, key: null, time: null, unit: null };
   const at = example ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
-  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace), ...at });
+  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent), ...at });
 }
 
 // ---------------------------------------------------------------- views
@@ -138,6 +173,7 @@ const VIEWS = {
   text: (/** @type {HTMLElement} */ host) => mountText(host, actions),
   bars: (/** @type {HTMLElement} */ host) => mountBars(host, { url: bootstrap.plotly, fail: toast }),
   table: (/** @type {HTMLElement} */ host) => mountTable(host),
+  states: (/** @type {HTMLElement} */ host) => mountStates(host, actions),
 };
 
 /** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>}} View */
@@ -166,9 +202,16 @@ const header = mountHeader({
 const controls = mountControls(store);
 const captions = mountCaptions({
   letGo: (ref) => actions.focus(ref, true),
-  choose: ({ stack, block }) => store.set({ stack, block: block.name, query: null, key: null }),
 });
-const grid = mountHeadGrid(byId("grids"), actions);
+const choose = (/** @type {import("./trace.js").Attention} */ { stack, block }) =>
+  store.set({ stack, block: block.name, also: [], query: null, key: null, ...(store.state.view === "states" ? { view: "heatmap" } : {}) });
+const SIDEBARS = {
+  heads: () => mountGrids(byId("grids"), { ...actions, choose }),
+  states: () => mountStateGrid(byId("grids"), { look: (address) => store.set({ view: "states", site: address }) }),
+};
+/** @type {{name: Scene["sidebar"], view: {update: (scene: Scene) => void, unmount: () => void}} | null} */
+let sidebar = null;
+const next = mountNext(byId("next"));
 const inspector = mountInspector(byId("inspector"), actions);
 mountShare({
   api: session.api,
@@ -179,6 +222,40 @@ mountShare({
 });
 
 // ---------------------------------------------------------------- drawing
+
+/** What is beside the picture: heads, or the states of a network that has no heads to choose from. @param {Scene["sidebar"]} name */
+function sidebarOf(name) {
+  if (sidebar?.name === name) return sidebar.view;
+  sidebar?.view.unmount();
+  byId("heads-title").textContent = name === "heads" ? "Layers × heads" : "States";
+  for (const part of document.querySelectorAll("[data-sidebar]")) /** @type {HTMLElement} */ (part).hidden = name !== "heads";
+  sidebar = { name, view: SIDEBARS[name]() };
+  return sidebar.view;
+}
+
+/** The two choices that lead to a recurrent state: which layer, and what of it. @param {Scene} scene */
+function offerSites({ recurrent, site }) {
+  const [where, part] = [byId("state-where"), byId("state-part")];
+  if (!recurrent || !site) return;
+  const option = (/** @type {string} */ value, /** @type {string} */ name) => h("option", { value }, name);
+  const firsts = recurrent.filter((one, i) => recurrent.findIndex(({ where: w }) => w === one.where) === i);
+  const own = recurrent.filter((one) => one.where === site.where);
+  const name = [...firsts, ...own].map(({ address }) => address).join();
+  if (where.dataset.offers !== name) {
+    where.dataset.offers = name;
+    where.replaceChildren(...firsts.map((one) => option(one.where, whereName(one, recurrent))));
+    part.replaceChildren(...own.map((one) => option(one.part, partName(one))));
+  }
+  where.value = site.where;
+  part.value = site.part;
+}
+for (const id of ["state-where", "state-part"]) {
+  byId(id).addEventListener("change", () => {
+    const wanted = `${byId("state-where").value}.${byId("state-part").value}`;
+    const there = session.recurrent?.some(({ address }) => address === wanted);
+    store.set({ site: there ? wanted : `${byId("state-where").value}.hidden`, time: null, unit: null });
+  });
+}
 
 /** What is there before any sentence is. */
 function invite() {
@@ -195,7 +272,7 @@ let drawn = store.state;
 function render() {
   const { state } = store;
   controls.update(state);
-  header.update(state);
+  header.update(state, session.shows(state) ? session.trace : null);
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
   byId("stage").classList.toggle("stale", session.reading);
@@ -203,20 +280,30 @@ function render() {
   if (!session.trace) return invite();
   const arrived = session.shows(state);
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
-  const patch = mend(state, session.trace);
+  const patch = mend(state, session.trace, session.recurrent);
   if (arrived && Object.keys(patch).length) return store.set(patch, { silent: true });
   // A text that cannot be read leaves the picture before it, without places that only the other text has.
-  drawn = arrived ? state : { ...state, query: null, key: null, ...patch };
-  scene = sceneOf(drawn, session, cursor);
+  drawn = arrived ? state : { ...state, query: null, key: null, time: null, unit: null, ...patch };
+  scene = sceneOf(drawn, session, cursor, over);
   if (!scene) return;
-  session.follow(drawn, scene.chosen);
+  session.follow(drawn, scene);
+  controls.offer({ heads: scene.blocks.length > 0, states: Boolean(scene.recurrent?.length) });
+  offerSites(scene);
   captions.update(scene);
-  grid.update(scene);
-  viewOf(state.view).update(scene);
+  sidebarOf(scene.sidebar).update(scene);
+  next.update(scene);
+  viewOf(drawn.view).update(scene);
   inspector.update(scene);
   const words = sentence(scene);
   if (words && words !== spoken) say((spoken = words));
-  document.documentElement.dataset.ready = String(!session.busy && scene.heads.length > 0 && scene.overview !== null);
+  document.documentElement.dataset.ready = String(!session.busy && complete(scene));
+}
+
+/** Whether everything is here that this scene shows. @param {Scene} scene */
+function complete({ attention, heads, overview, state, site, states, recurrent }) {
+  if (!recurrent) return false;
+  if (state.view === "states") return site === null || states.has(site.address);
+  return !attention || (heads.length > 0 && overview !== null);
 }
 
 /** @type {number | undefined} */
@@ -224,7 +311,7 @@ let resting;
 /** What changes under a moving pointer, and nothing else; the arithmetic follows when the pointer rests. */
 function hover() {
   measured("hover", () => {
-    scene = sceneOf(drawn, session, cursor);
+    scene = sceneOf(drawn, session, cursor, over);
     if (!scene) return;
     viewOf(drawn.view).update(scene);
     captions.hover(scene);

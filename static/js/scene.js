@@ -1,9 +1,10 @@
 // @ts-check
 /** Everything the views draw from, in one frozen value per moment: views are functions of a scene. */
-import { brightest, byteColors, ramp, series } from "./colors.js";
+import { brightest, byteColors, diverging, ramp, series } from "./colors.js";
 import { headName } from "./format.js";
 import { columnOf, peak, pick, rowOf, strongest, withoutDiagonal } from "./matrix.js";
-import { attentionOf, visible } from "./trace.js";
+import { isShare, reach } from "./recurrent.js";
+import { attentionId, attentionOf, attentions, crosses, visible } from "./trace.js";
 
 /** @typedef {import("./matrix.js").Matrix} Matrix */
 /** @typedef {{query: number, key: number | null}} Place a row, or a cell of it */
@@ -21,7 +22,17 @@ import { attentionOf, visible } from "./trace.js";
  * @typedef {object} Scene
  * @property {import("./state.js").State} state
  * @property {import("./trace.js").TraceBody} trace
- * @property {import("./trace.js").Attention} attention
+ * @property {import("./trace.js").Attention} attention null only in a network without any, which is seen in the states view
+ * @property {import("./trace.js").Attention[]} blocks every attention block there is
+ * @property {Map<string, import("./session.js").Overview>} overviews
+ * @property {Map<string, import("./session.js").Stats>} allStats
+ * @property {import("./recurrent.js").RecurrentSite[] | null} recurrent
+ * @property {Map<string, Matrix>} states
+ * @property {import("./recurrent.js").RecurrentSite | null} site the recurrent state in focus
+ * @property {import("./colors.js").Ramp} siteRamp
+ * @property {[number, number]} siteRange what the ends of its ramp stand for
+ * @property {{time: number, unit: number} | null} step the unit that is explained
+ * @property {"heads" | "states"} sidebar
  * @property {"light" | "dark"} theme
  * @property {import("./colors.js").Ramp} ramp
  * @property {Uint32Array} bytes colours of byte weights
@@ -45,28 +56,49 @@ export const resolved = (theme) =>
  * @param {import("./state.js").State} state
  * @param {import("./session.js").Session} session
  * @param {Place | null} cursor
+ * @param {{time: number, unit: number} | null} [over] the unit of a recurrent state under the pointer
  * @returns {Scene | null} null before there is a trace
  */
-export function sceneOf(state, session, cursor) {
+export function sceneOf(state, session, cursor, over = null) {
   const { trace } = session;
   if (!trace) return null;
   const attention = attentionOf(trace, state.stack, state.block);
   const theme = resolved(state.theme);
   const colors = ramp(state.palette, theme);
-  const queries = visible(attention.queries, state.special);
-  const keys = visible(attention.keys, state.special);
+  const queries = attention ? visible(attention.queries, state.special) : [];
+  const keys = attention ? visible(attention.keys, state.special) : [];
   const palette = series(theme);
   const heads = [{ layer: state.layer, head: state.head }, ...state.also].flatMap((ref, i) => {
-    const whole = session.map(ref);
+    const whole = attention && session.map(attention, ref);
     if (!whole) return [];
     const shown = pick(whole, queries, keys, state.special === "renormalise");
     return [{ ref, name: headName(ref), color: palette[i % palette.length], whole, shown }];
   });
   const held = state.query === null ? null : { query: state.query, key: state.key };
+  const blocks = attentions(trace);
+  const { recurrent } = session;
+  const site = recurrent?.find(({ address }) => address === state.site) ?? recurrent?.[0] ?? null;
+  const numbers = site && session.states.get(site.address);
+  const top = site && isShare(site) ? 1 : reach(numbers?.values ?? []);
+  const keptStep = state.time !== null && state.unit !== null && numbers && state.unit < numbers.cols ? { time: state.time, unit: state.unit } : null;
+  const only = blocks.reduce((sum, { layers, heads: each }) => sum + layers * each, 0) < 2;
+  const id = attention && attentionId(attention);
+  /** @type {Scene} */
   const scene = {
     state,
     trace,
-    attention,
+    attention: /** @type {import("./trace.js").Attention} */ (attention),
+    blocks,
+    overviews: session.overviews,
+    allStats: session.stats,
+    recurrent,
+    states: session.states,
+    site,
+    siteRamp: site && isShare(site) ? colors : diverging(theme),
+    siteRange: site && isShare(site) ? [0, 1] : [-top, top],
+    step: over ?? keptStep ?? (numbers ? strongestStep(numbers) : null),
+    // A grid of one head would say nothing that the heat map does not.
+    sidebar: only && recurrent?.length ? "states" : "heads",
     theme,
     ramp: colors,
     bytes: byteColors(colors, state.scale),
@@ -74,16 +106,23 @@ export function sceneOf(state, session, cursor) {
     queries,
     keys,
     heads,
-    overview: session.overview,
-    stats: session.stats,
+    overview: (id && session.overviews.get(id)) || null,
+    stats: (id && session.stats.get(id)) || null,
     arithmetic: session.arithmetic,
     held,
     cursor,
-    chosen: choose(held ?? cursor, heads[0], queries, keys, attention),
+    chosen: attention ? choose(held ?? cursor, heads[0], queries, keys, attention) : null,
   };
   const [head] = heads;
-  if (head) scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
+  if (head && state.view !== "states") scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
   return scene;
+}
+
+/** @param {Matrix} numbers the unit that is furthest from nothing */
+function strongestStep({ values, cols }) {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (Math.abs(values[i]) > Math.abs(values[best])) best = i;
+  return { time: Math.floor(best / cols), unit: best % cols };
 }
 
 /** Words that look at one another less than this are not what a head is about: it looks at special tokens or at itself. */
@@ -116,14 +155,21 @@ function choose(asked, head, queries, keys, attention) {
 /** The row that a view shows: the one under the pointer, else the locked one, else the chosen one. @param {Scene} scene */
 export const liveQuery = ({ cursor, held, chosen }) => (cursor ?? held ?? chosen)?.query ?? 0;
 
-/** Weights of every visible token as seen from the chosen one. @param {Scene} scene @param {Head} head */
+/**
+ * Weights of every visible token as seen from the chosen one: `name` is the chosen token, `side` holds the others.
+ * @param {Scene} scene @param {Head} head
+ */
 export function seenFrom(scene, head) {
-  const { state, queries, keys } = scene;
-  const token = liveQuery(scene);
+  const { state, queries, keys, attention } = scene;
   if (state.direction === "to") {
+    const token = liveQuery(scene);
     const row = queries.indexOf(token);
-    return { token, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };
+    return { token, name: attention.queries[token], side: attention.keys, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };
   }
-  const col = keys.indexOf(token);
-  return { token, tokens: queries, weights: columnOf(head.shown, Math.max(0, col)) };
+  const token = crosses(attention) ? liveKey(scene) : liveQuery(scene);
+  const col = Math.max(0, keys.indexOf(token));
+  return { token: keys[col], name: attention.keys[keys[col]], side: attention.queries, tokens: queries, weights: columnOf(head.shown, col) };
 }
+
+/** The key that a view shows what looks at it. @param {Scene} scene */
+const liveKey = ({ cursor, held, chosen, keys }) => cursor?.key ?? held?.key ?? chosen?.key ?? keys[0];

@@ -1,8 +1,9 @@
 // @ts-check
-/** Brings what the state asks for: the trace, the overview of all heads, the focused maps, one weight's arithmetic. */
+/** Brings what the state asks for: the trace, the overviews of all heads, the focused maps, one weight's arithmetic, recurrent states. */
 import { Problem } from "./api.js";
+import { equation, recurrentSites } from "./recurrent.js";
 import { refName } from "./state.js";
-import { attentionOf } from "./trace.js";
+import { attentionId, attentionOf, attentions } from "./trace.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").HeadRef} HeadRef */
@@ -21,7 +22,7 @@ import { attentionOf } from "./trace.js";
  * @property {Uint8Array} all (row, col): all heads together
  */
 
-/** @typedef {Record<"sharpness" | "entropy" | "peak" | "previous" | "first" | "own", number[][]>} Stats each (layer, head) */
+/** @typedef {Record<"sharpness" | "entropy" | "peak" | "first", number[][]> & Record<"previous" | "own", number[][] | null>} Stats each (layer, head) */
 
 /** Thumbnails are about this many pixels wide. */
 const THUMBNAIL = 48;
@@ -32,16 +33,20 @@ export const thumbnailSize = (tokens) => Math.ceil(tokens / Math.ceil(tokens / T
 export class Session {
   /** @type {import("./trace.js").TraceBody | null} */
   trace = null;
-  /** @type {Overview | null} */
-  overview = null;
-  /** @type {Stats | null} */
-  stats = null;
+  /** @type {Map<string, Overview>} by attention block */
+  overviews = new Map();
+  /** @type {Map<string, Stats>} by attention block */
+  stats = new Map();
+  /** @type {Map<string, Matrix>} recurrent states by address: (time, unit) */
+  states = new Map();
   /** @type {any} */
   arithmetic = null;
   /** @type {Problem | null} */
   problem = null;
   /** @type {Map<string, Matrix>} */
   #maps = new Map();
+  /** @type {Map<string, import("./recurrent.js").RecurrentSite[]>} by model */
+  #recurrent = new Map();
   /** @type {Map<string, string>} what each channel was last asked for */
   #asked = new Map();
   /** @type {Set<string>} what failed is not asked again until the reader does something */
@@ -70,22 +75,32 @@ export class Session {
     return this.#reading > 0;
   }
 
-  /** @param {HeadRef} ref @returns {Matrix | undefined} */
-  map(ref) {
-    return this.#maps.get(refName(ref));
+  /** @param {import("./trace.js").Attention} attention @param {HeadRef} ref @returns {Matrix | undefined} */
+  map(attention, ref) {
+    return this.#maps.get(`${attentionId(attention)} ${refName(ref)}`);
   }
 
-  /** Whether the trace in hand is the one that is named. @param {Pick<State, "model" | "text" | "pair">} named */
-  shows({ model, text, pair }) {
+  /** Recurrent states that the model has; null until the server has said. */
+  get recurrent() {
+    return (this.trace && this.#recurrent.get(this.trace.model)) ?? null;
+  }
+
+  /** What a model is made of, as the server describes it. @param {{id: string, sites: any[] | null}} detail */
+  describe({ id, sites }) {
+    if (sites) this.#recurrent.set(id, recurrentSites(sites));
+  }
+
+  /** Whether the trace in hand is the one that is named. @param {Pick<State, "model" | "text" | "pair" | "target">} named */
+  shows({ model, text, pair, target }) {
     const { trace } = this;
-    return trace !== null && trace.model === model && trace.text === text && (trace.pair ?? null) === pair;
+    return trace !== null && trace.model === model && trace.text === text && (trace.pair ?? null) === pair && (trace.target ?? null) === target;
   }
 
   /** @param {import("./trace.js").TraceBody} trace */
   adopt(trace) {
     if (this.trace?.id !== trace.id) {
-      this.#maps.clear();
-      this.overview = this.stats = this.arithmetic = null;
+      for (const kept of [this.#maps, this.overviews, this.stats, this.states]) kept.clear();
+      this.arithmetic = null;
       this.#asked.clear();
     }
     this.trace = trace;
@@ -129,8 +144,8 @@ export class Session {
     if (!trace || this.#renewed.has(trace.id)) return false;
     this.#renewed.add(trace.id);
     try {
-      const { model, text, pair } = trace;
-      await this.api.trace({ model, text, pair: pair ?? null }, { fresh: true });
+      const { model, text, pair, target } = trace;
+      await this.api.trace({ model, text, pair: pair ?? null, target: target ?? null }, { fresh: true });
     } catch {
       return false;
     }
@@ -138,9 +153,9 @@ export class Session {
     return true;
   }
 
-  /** Reads a text; the old picture stays until the new one is here, and if it never comes. @param {Pick<State, "model" | "text" | "pair">} what @returns {Promise<boolean>} */
+  /** Reads a text; the old picture stays until the new one is here, and if it never comes. @param {Pick<State, "model" | "text" | "pair" | "target">} what @returns {Promise<boolean>} */
   async read(what) {
-    const name = JSON.stringify([what.model, what.text, what.pair]);
+    const name = JSON.stringify([what.model, what.text, what.pair, what.target]);
     let arrived = false;
     await this.#ask("trace", name, async () => {
       this.#reading++;
@@ -152,28 +167,58 @@ export class Session {
     return arrived;
   }
 
-  /** Asks for what this state shows and is not here yet. @param {State} state @param {import("./scene.js").Place | null} chosen */
-  follow(state, chosen) {
+  /** Asks for what this state shows and is not here yet. @param {State} state @param {import("./scene.js").Scene} scene */
+  follow(state, { attention, chosen, site, sidebar }) {
     const { trace } = this;
     if (!trace) return;
-    const attention = attentionOf(trace, state.stack, state.block);
-    const block = { stack: attention.stack, block: attention.block.name };
-    const here = `${trace.id} ${block.stack}.${block.block}`;
-    const path = `traces/${trace.id}`;
     const still = () => this.trace === trace;
+    if (!this.recurrent) {
+      this.#ask("model", trace.model, async () => this.describe(await this.api.json(`models/${encodeURIComponent(trace.model)}`, {}, "model")));
+    }
+    if (attention) this.#followAttention(trace, state, attention, chosen, still);
+    const wanted = state.view === "states" && site ? [site, ...this.#neighbours(site)] : [];
+    for (const { address } of sidebar === "states" ? [...wanted, ...(this.recurrent ?? [])] : wanted) {
+      if (this.states.has(address)) continue;
+      this.#ask(`state ${address}`, `${trace.id} ${address}`, async () => {
+        const { data, shape } = await this.api.tensor(`traces/${trace.id}/tensors/${address}`, {}, `state ${address}`);
+        if (still()) this.states.set(address, { values: /** @type {Float32Array} */ (data), rows: shape[0], cols: shape[1] });
+      });
+    }
+  }
 
-    this.#ask("overview", `${here} ${state.aggregate}`, () => this.#overview(path, block, attention, state.aggregate, here, still));
-    this.#ask("stats", here, async () => {
-      const stats = await this.api.json(`${path}/heads`, block, "stats");
-      if (still()) this.stats = stats;
-    });
+  /** What the equation of a state is made of. @param {import("./recurrent.js").RecurrentSite} site */
+  #neighbours(site) {
+    const all = this.recurrent ?? [];
+    return equation(site, all) ? all.filter(({ where, part }) => where === site.where && part !== site.part && part !== "input") : [];
+  }
+
+  /**
+   * @param {import("./trace.js").TraceBody} trace @param {State} state @param {import("./trace.js").Attention} attention
+   * @param {import("./scene.js").Place | null} chosen @param {() => boolean} still
+   */
+  #followAttention(trace, state, attention, chosen, still) {
+    const block = { stack: attention.stack, block: attention.block.name };
+    const here = `${trace.id} ${attentionId(attention)}`;
+    const path = `traces/${trace.id}`;
+
+    // The block in focus first; the others are small beside it.
+    for (const other of [attention, ...attentions(trace).filter((one) => attentionId(one) !== attentionId(attention))]) {
+      const id = attentionId(other);
+      const named = { stack: other.stack, block: other.block.name };
+      this.#ask(`overview ${id}`, `${trace.id} ${id} ${state.aggregate}`, () => this.#overview(path, named, other, state.aggregate, `${trace.id} ${id}`, still));
+      this.#ask(`stats ${id}`, `${trace.id} ${id}`, async () => {
+        const stats = await this.api.json(`${path}/heads`, named, `stats ${id}`);
+        if (still()) this.stats.set(id, stats);
+      });
+    }
 
     for (const [i, ref] of [{ layer: state.layer, head: state.head }, ...state.also].entries()) {
-      if (this.#maps.has(refName(ref))) continue;
-      this.#ask(`map ${i}`, `${here} ${refName(ref)}`, async () => {
+      if (this.map(attention, ref)) continue;
+      const name = `${attentionId(attention)} ${refName(ref)}`;
+      this.#ask(`map ${i}`, `${trace.id} ${name}`, async () => {
         const query = { ...block, ...selection(ref) };
-        const { data, shape } = await this.api.attention(`${path}/attention`, query, `map ${i}`);
-        if (still()) this.#maps.set(refName(ref), { values: /** @type {Float32Array} */ (data), rows: shape[2], cols: shape[3] });
+        const { data, shape } = await this.api.tensor(`${path}/attention`, query, `map ${i}`);
+        if (still()) this.#maps.set(name, { values: /** @type {Float32Array} */ (data), rows: shape[2], cols: shape[3] });
       });
     }
 
@@ -192,16 +237,17 @@ export class Session {
    */
   async #overview(path, block, attention, aggregate, name, still) {
     const longest = Math.max(attention.queries.length, attention.keys.length);
+    const id = attentionId(attention);
     const small = { ...block, size: thumbnailSize(longest), dtype: "u8" };
     const [each, layer, all] = await Promise.all([
-      this.api.attention(`${path}/attention`, small, "overview each"),
-      this.api.attention(`${path}/attention`, { ...small, reduce: aggregate, over: "heads" }, "overview layer"),
-      this.api.attention(`${path}/attention`, { ...small, reduce: aggregate, over: "all" }, "overview all"),
+      this.api.tensor(`${path}/attention`, small, `overview each ${id}`),
+      this.api.tensor(`${path}/attention`, { ...small, reduce: aggregate, over: "heads" }, `overview layer ${id}`),
+      this.api.tensor(`${path}/attention`, { ...small, reduce: aggregate, over: "all" }, `overview all ${id}`),
     ]);
     if (!still()) return;
     const [layers, heads, rows, cols] = each.shape;
     const bytes = (/** @type {import("./api.js").Tensor} */ t) => /** @type {Uint8Array} */ (t.data);
-    this.overview = { name: `${name} ${aggregate}`, layers, heads, rows, cols, each: bytes(each), layer: bytes(layer), all: bytes(all) };
+    this.overviews.set(id, { name: `${name} ${aggregate}`, layers, heads, rows, cols, each: bytes(each), layer: bytes(layer), all: bytes(all) });
   }
 }
 

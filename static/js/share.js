@@ -56,14 +56,20 @@ export function mountShare({ api, scene, picture, link, toast }) {
   async function data({ accept, ending }) {
     const now = scene();
     if (!now) return;
-    const { trace, attention, state } = now;
+    const { trace, attention, state, site } = now;
+    if (state.view === "states" && site) return file(`${api.base}/traces/${trace.id}/tensors/${site.address}`, accept, `headlight-${trace.model}-${site.address}.${ending}`);
     const query = new URLSearchParams(
       Object.entries({ stack: attention.stack, block: attention.block.name, ...selection(state) }).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])),
     );
-    const response = await fetch(`${api.base}/traces/${trace.id}/attention?${query}`, { headers: { accept } }).catch(() => null);
+    return file(`${api.base}/traces/${trace.id}/attention?${query}`, accept, `headlight-${trace.model}-${shortName(state).replace("·", "-")}.${ending}`);
+  }
+
+  /** @param {string} address @param {string} accept @param {string} name */
+  async function file(address, accept, name) {
+    const response = await fetch(address, { headers: { accept } }).catch(() => null);
     if (!response?.ok) return toast("The file could not be made. Try again.");
     const url = URL.createObjectURL(await response.blob());
-    save(url, `headlight-${trace.model}-${shortName(state).replace("·", "-")}.${ending}`);
+    save(url, name);
     URL.revokeObjectURL(url);
   }
 
@@ -71,7 +77,7 @@ export function mountShare({ api, scene, picture, link, toast }) {
     item("PNG", "this view, as drawn", async () => {
       const url = await picture();
       const now = scene();
-      if (url && now) save(url, `headlight-${now.trace.model}-${shortName(now.state).replace("·", "-")}-${now.state.view}.png`);
+      if (url && now) save(url, `headlight-${now.trace.model}-${now.state.view === "states" ? now.site?.address : shortName(now.state).replace("·", "-")}-${now.state.view}.png`);
       else toast("This view is words, not a picture: choose heat map, lines or bars.");
     }),
     ...FORMATS.map((format) => item(format.name, format.note, () => data(format))),

@@ -29,7 +29,7 @@ export function toast(sentence) {
 
 /** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
 export function sentence({ heads, chosen, attention, state }) {
-  if (!heads[0] || !chosen || chosen.key === null) return "";
+  if (state.view === "states" || !heads[0] || !chosen || chosen.key === null) return "";
   const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
   return `${headName(state)}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.`;
 }

@@ -11,14 +11,19 @@
  * @property {string} model
  * @property {string} text
  * @property {string | null} pair the second sentence, where there is one
+ * @property {string | null} target what an encoder-decoder says; null where it is left to say it by itself
  * @property {string} stack
  * @property {string} block
  * @property {number | "all"} layer the focused head's layer; "all" where heads of every layer are taken together
  * @property {number | "mean" | "max"} head
  * @property {HeadRef[]} also heads compared with the focused one
- * @property {"heatmap" | "lines" | "text" | "bars" | "table"} view
+ * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states"} view
  * @property {number | null} query the locked row
  * @property {number | null} key the locked column; with a query, a locked cell
+ * @property {string} site the recurrent state that is looked at: its address, such as encoder.0.cell.hidden
+ * @property {number | null} time the held step of it
+ * @property {number | null} unit the held unit of it
+ * @property {"picture" | "table"} form how states are shown
  * @property {"to" | "by"} direction what a token attends to, or what attends to it
  * @property {"light" | "viridis" | "cividis"} palette
  * @property {"linear" | "log"} scale
@@ -72,6 +77,7 @@ export const FIELDS = {
   model: { ...words(""), moves: true, always: true },
   text: { ...words(""), moves: true, always: true },
   pair: { fallback: null, read: (w) => w, write: String, moves: true },
+  target: { fallback: null, read: (w) => w || null, write: String, moves: true },
   stack: { ...words(""), moves: true },
   block: { ...words(""), moves: true },
   layer: { fallback: 0, read: (w) => (w === "all" ? "all" : index(w)), write: String, moves: true, always: true },
@@ -88,9 +94,13 @@ export const FIELDS = {
     write: (refs) => refs.map(refName).join(","),
     moves: true,
   },
-  view: { ...choice("heatmap", "lines", "text", "bars", "table"), moves: true },
+  view: { ...choice("heatmap", "lines", "text", "bars", "table", "states"), moves: true },
   query: { ...position, moves: true },
   key: { ...position, moves: true },
+  site: { ...words(""), moves: true },
+  time: { ...position, moves: true },
+  unit: { ...position, moves: true },
+  form: { ...choice("picture", "table"), moves: true },
   direction: { ...choice("to", "by"), moves: true },
   palette: choice("light", "viridis", "cividis"),
   scale: choice("linear", "log"),

@@ -7,8 +7,8 @@
  * @property {number} id
  * @property {string} text
  * @property {string} piece
- * @property {number} start
- * @property {number} end
+ * @property {number | null} start
+ * @property {number | null} end
  * @property {boolean} special
  * @property {boolean} continues glued to the token before it
  * @property {number} segment
@@ -34,6 +34,8 @@
  * @property {string} revision
  * @property {string} text
  * @property {string | null} pair
+ * @property {string | null} [target] null where the decoder said it by itself
+ * @property {{stack: string, positions: {position: number, top: {id: number, text: string, probability: number}[]}[]} | null} [prediction]
  * @property {Record<string, Token[]>} tokens
  * @property {{name: string, layers: number, heads: number, blocks: Block[]}[]} stacks
  */
@@ -63,14 +65,26 @@ export function attentions(trace) {
   );
 }
 
-/** The block that is in focus: the asked one, else the first. @param {TraceBody} trace @param {string} stack @param {string} block */
+/**
+ * The block that is in focus: the asked one, else the first; null where a network has no attention at all.
+ * @param {TraceBody} trace @param {string} stack @param {string} block @returns {Attention | null}
+ */
 export function attentionOf(trace, stack, block) {
   const all = attentions(trace);
-  return all.find((a) => a.stack === stack && a.block.name === block) ?? all[0];
+  return all.find((a) => a.stack === stack && a.block.name === block) ?? all[0] ?? null;
 }
 
-/** @param {Attention} attention */
+/** @param {Pick<Attention, "stack" | "block">} attention */
 export const attentionName = ({ stack, block }) => `${stack} ${block.name}-attention`;
+
+/** What tells one block of a model from another. @param {Pick<Attention, "stack" | "block">} attention */
+export const attentionId = ({ stack, block }) => `${stack}.${block.name}`;
+
+/** Whether queries and keys are different sentences: a target that looks at its source. @param {Attention} attention */
+export const crosses = ({ block }) => block.query_stack !== block.key_stack;
+
+/** Whether this key comes after this query, where no head may look. @param {Attention} attention @param {number} query @param {number} key */
+export const forbidden = (attention, query, key) => attention.block.causal && !crosses(attention) && key > query;
 
 /** Which tokens are drawn. @param {Token[]} tokens @param {import("./state.js").State["special"]} special @returns {number[]} */
 export function visible(tokens, special) {
@@ -79,19 +93,94 @@ export function visible(tokens, special) {
   return plain.length ? plain : all;
 }
 
+/** Characters that byte-level vocabularies write for bytes that are no letters. @type {Map<string, number>} */
+const BYTES = new Map();
+{
+  let other = 256;
+  for (let byte = 0; byte < 256; byte++) {
+    const itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+    BYTES.set(String.fromCodePoint(itself ? byte : other++), byte);
+  }
+}
+
+const hex = (/** @type {number} */ byte) => byte.toString(16).toUpperCase().padStart(2, "0");
+
+/** A piece that is no text by itself, as the bytes it holds: part of a letter, or a control character. @param {Pick<Token, "text" | "piece">} token @returns {string | null} */
+export function bytesOf(token) {
+  let known = written.get(token);
+  if (known === undefined) written.set(token, (known = asBytes(token)));
+  return known;
+}
+
+/** @type {WeakMap<object, string | null>} */
+const written = new WeakMap();
+const UNREADABLE = /[\ufffd\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
+
+/** @param {Pick<Token, "text" | "piece">} token @returns {string | null} */
+function asBytes({ text, piece }) {
+  const unreadable = UNREADABLE.test(text);
+  if (!unreadable && (text === piece || /^[\x20-\x7e]*$/.test(text))) return null;
+  const [, fallback] = /^<0x([0-9A-F]{2})>$/i.exec(piece) ?? [];
+  if (fallback) return `x${fallback.toUpperCase()}`;
+  const letters = text === piece ? [...text].map((letter) => letter.codePointAt(0)) : [...piece].map((letter) => BYTES.get(letter));
+  const bytes = letters.filter((byte) => byte !== undefined && byte < 256);
+  if (bytes.length < letters.length) return unreadable ? piece : null;
+  const whole = unreadable ? "" : decoded(Uint8Array.from(/** @type {number[]} */ (bytes)));
+  // A letter of several bytes may be cut into several tokens, and then each of them says the whole letter.
+  return whole === null || unreadable ? `x${bytes.map((byte) => hex(Number(byte))).join("")}` : null;
+}
+
+/** @param {Uint8Array} bytes @returns {string | null} null where they are no whole letters */
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+const BLANKS = /** @type {Record<string, string>} */ ({ "\n": "⏎", "\t": "⇥", "\r": "␍", " ": "␣" });
+
+/** A token's text where it can be read, and signs for what cannot. @param {Token} token */
+export function textOf(token) {
+  const bytes = bytesOf(token);
+  if (bytes) return bytes;
+  const text = token.text || token.piece;
+  return text.trim() || [...text].map((letter) => BLANKS[letter] ?? letter).join("");
+}
+
+/** Drawn quietly: not a word of the sentence. @param {Token} token */
+export const quiet = (token) => token.special || bytesOf(token) !== null;
+
 /** A token on an axis: word pieces carry a mark for what they are glued to. @param {Token} token */
-export const label = (token) => (token.continues ? `·${token.text}` : token.text || token.piece);
+export const label = (token) => (token.continues && bytesOf(token) === null ? `·${textOf(token)}` : textOf(token));
+
+/** Tokens as the sentence that they are. @param {Token[]} tokens */
+export const sentenceOf = (tokens) =>
+  tokens
+    .filter((token) => !token.special)
+    .map((token) => `${token.continues || token.text.startsWith(" ") ? "" : " "}${bytesOf(token) ?? token.text}`)
+    .join("")
+    .trim();
 
 /**
  * The state as this trace can show it: a shared address may name a layer, head or token that is not there.
  * @param {import("./state.js").State} state
  * @param {TraceBody} trace
+ * @param {import("./recurrent.js").RecurrentSite[] | null} states the model's recurrent states; null until they are known
  * @returns {Partial<import("./state.js").State>} what has to change
  */
-export function mend(state, trace) {
+export function mend(state, trace, states) {
   const attention = attentionOf(trace, state.stack, state.block);
   /** @type {Partial<import("./state.js").State>} */
   const patch = {};
+  if (states) Object.assign(patch, mendStates(state, trace, states));
+  if (!attention) {
+    if (state.view !== "states") patch.view = "states";
+    if (state.query !== null) patch.query = patch.key = null;
+    return patch;
+  }
+  if (states && !states.length && state.view === "states") patch.view = "heatmap";
   const holds = (/** @type {import("./state.js").HeadRef} */ { layer, head }) =>
     (layer === "all" || layer < attention.layers) && (typeof head !== "number" || head < attention.heads);
   if (state.layer === "all" && typeof state.head === "number") patch.head = "mean";
@@ -103,4 +192,12 @@ export function mend(state, trace) {
   if (state.query !== null && state.query >= attention.queries.length) patch.query = patch.key = null;
   if (state.key !== null && state.key >= attention.keys.length) patch.key = null;
   return patch;
+}
+
+/** @param {import("./state.js").State} state @param {TraceBody} trace @param {import("./recurrent.js").RecurrentSite[]} states @returns {Partial<import("./state.js").State>} */
+function mendStates(state, trace, states) {
+  const site = states.find(({ address }) => address === state.site);
+  const gone = { ...(state.time === null ? {} : { time: null }), ...(state.unit === null ? {} : { unit: null }) };
+  if (!site) return state.site ? { site: "", ...gone } : gone;
+  return state.time !== null && state.time >= trace.tokens[site.stack].length ? gone : {};
 }

@@ -124,6 +124,7 @@ def test_models_say_what_can_be_seen(client: TestClient, minilm: engine.Model) -
     detail = client.get("/api/v1/models/minilm").json()
     assert [model["id"] for model in listed] == [card.id for card in engine.cards()]
     assert listed[0]["status"] == "loaded"
+    assert (listed[0]["pairs"], listed[0]["targets"]) == (True, False)
     assert listed[0].items() <= detail.items()
     assert detail["revision"] == minilm.sha256
     written = [

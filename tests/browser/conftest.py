@@ -11,6 +11,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from app.settings import Settings
+from tests import zoo
 from tests.browser.chromium import ARGUMENTS, chromium
 from tests.serving import served
 
@@ -25,9 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The address of the app, on a free port."""
-    with served() as url:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app, on a free port, with a tiny model of every family beside the bundled one."""
+    folders = zoo.make(tmp_path_factory.mktemp("zoo"))
+    with served(Settings(models=tuple(map(str, folders)))) as url:
         yield url
 
 

@@ -425,7 +425,7 @@ def test_tab_order_follows_the_eye(visit: Open) -> None:
                 " || document.activeElement.dataset.state || document.activeElement.parentElement.id"
             )
         )
-    landmarks = ["text", "run", "share", "grids", "tab-heatmap", "axes", "key chosen"]
+    landmarks = ["text", "run", "share", "head-grid", "tab-heatmap", "axes", "key chosen"]
     places = [order.index(name) for name in landmarks if name in order]
     assert len(places) == len(landmarks), order
     assert places == sorted(places)

@@ -31,11 +31,14 @@ def test_any_state_survives_the_address(module: Any) -> None:
             const states = Array.from({ length: 500 }, () => {
                 const together = Math.random() < 0.3;
                 return {
-                    model: "minilm", text: any(texts), pair: any([null, ...texts.slice(0, 6)]), stack: "", block: "",
+                    model: "minilm", text: any(texts), pair: any([null, ...texts.slice(0, 6)]),
+                    target: any([null, ...texts.slice(0, 6)]), stack: any(["", "decoder"]), block: any(["", "cross"]),
+                    site: any(["", "encoder.0.cell.gate.reset"]), form: any(["picture", "table"]),
+                    time: any([null, whole(500)]), unit: any([null, whole(500)]),
                     layer: together ? any(["all", whole(99)]) : whole(99),
                     head: together ? any(["mean", "max"]) : whole(99),
                     also: Array.from({ length: whole(4) }, () => ({ layer: whole(9), head: any([whole(9), "max"]) })),
-                    view: any(["heatmap", "lines", "text", "bars", "table"]),
+                    view: any(["heatmap", "lines", "text", "bars", "table", "states"]),
                     query: any([null, whole(500)]), key: any([null, whole(500)]), direction: any(["to", "by"]),
                     palette: any(["light", "viridis", "cividis"]), scale: any(["linear", "log"]),
                     special: any(["show", "hide", "renormalise"]), threshold: whole(50) / 100,

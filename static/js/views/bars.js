@@ -3,10 +3,13 @@
 import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
-import { label } from "../trace.js";
+import { crosses, forbidden, label } from "../trace.js";
 import { seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
+
+/** Plotly reads a little HTML in its texts, and "</s>" is a token. @param {string} text */
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** @type {Promise<any> | null} */
 let library = null;
@@ -42,14 +45,14 @@ export function chart(scene, colors, width) {
   /** @type {string[]} */
   let names = [];
   const data = scene.heads.map((head, i) => {
-    const { tokens, weights } = seenFrom(scene, head);
-    const all = scene.state.direction === "to" ? scene.attention.keys : scene.attention.queries;
-    names = tokens.map((t) => label(all[t]));
+    const { token, tokens, weights, side } = seenFrom(scene, head);
+    const never = (/** @type {number} */ at) => (scene.state.direction === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
+    names = tokens.map((t) => plain(label(side[t])));
     return {
       type: "bar",
       name: head.name,
       x: tokens.map((_, at) => at),
-      y: Array.from(weights, (w) => (w < scene.state.threshold ? 0 : w)),
+      y: Array.from(weights, (w, at) => (never(tokens[at]) ? null : w < scene.state.threshold ? 0 : w)),
       customdata: names,
       marker: { color: palette[i % palette.length] },
       hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",
@@ -72,6 +75,7 @@ export function chart(scene, colors, width) {
       tickvals: names.map((_, i) => i).filter((i) => i % every === 0),
       ticktext: names.filter((_, i) => i % every === 0),
       tickangle: -45,
+      title: crosses(scene.attention) ? { text: scene.state.direction === "to" ? "source (keys)" : "target (queries)", font, standoff: 4 } : undefined,
       linecolor: colors.line,
       fixedrange: true,
     },
@@ -115,8 +119,8 @@ export function mountBars(host, { url, fail }) {
     update(next) {
       scene = next;
       if (!next.heads[0]) return;
-      const { token } = seenFrom(next, next.heads[0]);
-      plot.setAttribute("aria-label", `Bars: the weights of ${label(next.attention.queries[token] ?? next.attention.keys[token])} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
+      const { name } = seenFrom(next, next.heads[0]);
+      plot.setAttribute("aria-label", `Bars: the weights of ${label(name)} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
       draw();
     },
     unmount() {

@@ -2,8 +2,9 @@
 /** The grid of all layers × heads: one small map per head, on one canvas. */
 import { fit, look, measured, onResize } from "../canvas.js";
 import { h } from "../dom.js";
-import { headName, number, percent, shortName } from "../format.js";
+import { headName, number, percent, plural, shortName } from "../format.js";
 import { refName } from "../state.js";
+import { attentionName } from "../trace.js";
 import { APART, arrange, bySharpness, LABEL, neighbour, tileAt } from "./headlayout.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -13,9 +14,9 @@ import { APART, arrange, bySharpness, LABEL, neighbour, tileAt } from "./headlay
 
 /**
  * All thumbnails as one image, drawn once per overview and colouring.
- * @param {import("../session.js").Overview} overview @param {Uint32Array} colors
+ * @param {import("../session.js").Overview} overview @param {Uint32Array} colors @param {boolean} [causal] what comes later is left out
  */
-export function atlasOf({ layers, heads, rows, cols, each, layer, all }, colors) {
+export function atlasOf({ layers, heads, rows, cols, each, layer, all }, colors, causal = false) {
   const lanes = heads + 1;
   const canvas = document.createElement("canvas");
   canvas.width = lanes * cols;
@@ -26,7 +27,7 @@ export function atlasOf({ layers, heads, rows, cols, each, layer, all }, colors)
   const put = (/** @type {Uint8Array} */ from, /** @type {number} */ offset, /** @type {number} */ line, /** @type {number} */ lane) => {
     for (let r = 0; r < rows; r++) {
       let to = (line * rows + r) * canvas.width + lane * cols;
-      for (let c = 0; c < cols; c++) pixels[to++] = colors[from[offset++]];
+      for (let c = 0; c < cols; c++, to++, offset++) if (!causal || c <= r) pixels[to] = colors[from[offset]];
     }
   };
   for (let l = 0; l < layers; l++) {
@@ -48,7 +49,7 @@ function inAtlas({ layer, head }, { layers, heads, rows, cols }) {
 function light({ layer, head }, { state, stats }) {
   if (state.kind === "all") return 1;
   if (layer === "all" || typeof head !== "number" || !stats) return 0.12;
-  return 0.12 + 0.88 * Math.min(1, (stats[state.kind][layer]?.[head] ?? 0) / 0.5);
+  return 0.12 + 0.88 * Math.min(1, (stats[state.kind]?.[layer]?.[head] ?? 0) / 0.5);
 }
 
 /**
@@ -59,7 +60,7 @@ export function paintGrid(context, scene, layout, { atlas, hover, look: colors }
   const { overview, heads } = scene;
   context.imageSmoothingEnabled = false;
   for (const { ref, x, y, size } of layout.tiles) {
-    context.fillStyle = scene.ramp.css[0];
+    context.fillStyle = scene.attention.block.causal ? colors.hatched : scene.ramp.css[0];
     context.fillRect(x, y, size, size);
     if (!overview || !atlas) continue;
     const from = inAtlas(ref, overview);
@@ -87,7 +88,7 @@ export function paintGrid(context, scene, layout, { atlas, hover, look: colors }
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout @param {import("../canvas.js").Look} colors @param {HeadRef | null} hover */
 function paintLabels(context, scene, layout, colors, hover) {
   const { across, tile, tiles, unit = 1 } = { ...layout, unit: colors.unit };
-  const { state } = scene;
+  const { state, attention } = scene;
   context.textBaseline = "middle";
   context.textAlign = "center";
   if (layout.ranked) {
@@ -104,14 +105,20 @@ function paintLabels(context, scene, layout, colors, hover) {
     context.fillStyle = lit ? colors.ink : colors.ink2;
     context.fillText(text, x, y);
   };
+  // Where tiles are smaller than their numbers, only some are written.
+  const letters = (/** @type {string} */ text) => context.measureText(text).width;
+  const wider = letters(`${tile >= 19 * unit || across ? (across ? "L" : "H") : ""}${(across ? attention.layers : attention.heads) - 1}`) + 3;
+  const everyAcross = Math.max(1, Math.ceil(wider / (tile + layout.gap)));
+  const everyDown = Math.max(1, Math.ceil((11 * unit) / (tile + layout.gap)));
+  const shownLabel = (/** @type {number} */ i, /** @type {number} */ every, /** @type {boolean} */ lit) => lit || i % every === 0;
   for (const { ref, x, y, size } of tiles) {
     if (ref.layer === "all") continue;
     const layerLit = ref.layer === (hover ?? state).layer;
     const headLit = ref.head === (hover ?? state).head;
     const middle = { x: x + size / 2, y: y + size / 2 };
     const wide = tile >= 19 * unit || across;
-    if (ref.head === 0) across ? write(`L${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`L${ref.layer}`, layout.left - 14 * unit, middle.y, layerLit);
-    if (ref.layer === 0 && typeof ref.head === "number")
+    if (ref.head === 0 && shownLabel(Number(ref.layer), across ? everyAcross : everyDown, everyAcross === 1 && layerLit)) across ? write(`L${ref.layer}`, middle.x, layout.top - 9 * unit, layerLit) : write(`L${ref.layer}`, layout.left - 14 * unit, middle.y, layerLit);
+    if (ref.layer === 0 && typeof ref.head === "number" && shownLabel(ref.head, across ? everyDown : everyAcross, everyAcross === 1 && headLit))
       across ? write(`H${ref.head}`, layout.left - 16 * unit, middle.y, headLit) : write(`${wide ? "H" : ""}${ref.head}`, middle.x, layout.top - 9 * unit, headLit);
   }
   paintTogether(context, scene, layout, colors, hover, write);
@@ -122,7 +129,7 @@ function paintLabels(context, scene, layout, colors, hover) {
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout @param {import("../canvas.js").Look} colors @param {HeadRef | null} hover
  * @param {(text: string, x: number, y: number, lit: boolean) => void} write
  */
-function paintTogether(context, { state, attention }, { across, tiles, tile, gap, left, top }, colors, hover, write) {
+function paintTogether(context, { state, attention }, { across, tiles, tile, gap, left, top, width }, colors, hover, write) {
   const { unit } = colors;
   const { layer, head } = hover ?? state;
   const all = tiles.find(({ ref }) => ref.layer === "all");
@@ -137,22 +144,25 @@ function paintTogether(context, { state, attention }, { across, tiles, tile, gap
     write(state.aggregate, left - 16 * unit, first.y + tile / 2, laneLit);
   } else {
     context.fillRect(first.x - back, top, 1, last.y + last.size - top);
-    write(state.aggregate, first.x + tile / 2, top - 9 * unit, laneLit);
+    // The word may be wider than a tile: it stays clear of the last head's number and of the edge.
+    const half = context.measureText(state.aggregate).width / 2;
+    const clear = first.x - APART - gap - tile / 2 + context.measureText(`${tile >= 19 * unit ? "H" : ""}${attention.heads - 1}`).width / 2 + 4 + half;
+    write(state.aggregate, Math.min(Math.max(first.x + tile / 2, clear), width - half), top - 9 * unit, laneLit);
   }
   context.textAlign = "left";
-  write(`${state.aggregate} of all ${attention.layers * attention.heads} heads`, all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
+  write(`${state.aggregate} of ${attention.layers * attention.heads > 1 ? `all ${attention.layers * attention.heads} heads` : "the only head"}`, all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
 }
 
 /** What a tile of several heads holds, in words. @param {HeadRef} ref @param {Scene} scene */
 function gathered({ layer, head }, { attention }) {
   const how = head === "max" ? "the strongest weight of" : "the average of";
-  return layer === "all" ? `${how} all ${attention.layers * attention.heads} heads` : `${how} the layer's ${attention.heads} heads`;
+  return layer === "all" ? `${how} all ${plural(attention.layers * attention.heads, "head")}` : `${how} the layer's ${plural(attention.heads, "head")}`;
 }
 
 /** What a head does, in words. @param {HeadRef} ref @param {import("../session.js").Stats | null} stats */
 export function character({ layer, head }, stats) {
   if (!stats || layer === "all" || typeof head !== "number" || !stats.sharpness[layer]) return "";
-  const share = (/** @type {"previous" | "first" | "own"} */ kind) => stats[kind][layer][head];
+  const share = (/** @type {"previous" | "first" | "own"} */ kind) => stats[kind]?.[layer]?.[head] ?? 0;
   if (share("previous") > 0.4) return `looks at the previous token (${percent(share("previous"))})`;
   if (share("first") > 0.4) return `looks at the first token (${percent(share("first"))})`;
   if (share("own") > 0.4) return `looks at the token itself (${percent(share("own"))})`;
@@ -165,7 +175,7 @@ export function character({ layer, head }, stats) {
  */
 export function mountHeadGrid(host, { focus, say }) {
   const canvas = /** @type {HTMLCanvasElement} */ (
-    h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "grid of attention heads", "aria-label": "Attention heads" })
+    h("canvas.head-grid", { tabindex: 0, role: "application", "aria-roledescription": "grid of attention heads", "aria-label": "Attention heads" })
   );
   const card = h("div.preview", { hidden: true, "aria-hidden": "true" });
   const cardMap = /** @type {HTMLCanvasElement} */ (h("canvas"));
@@ -193,14 +203,15 @@ export function mountHeadGrid(host, { focus, say }) {
         layers: attention.layers,
         heads: attention.heads,
         width: host.clientWidth,
-        height: Math.max(host.clientHeight, 180),
+        height: scene.blocks.length > 1 ? host.clientHeight : Math.max(host.clientHeight, 180),
+        compact: scene.blocks.length > 1,
         aggregate: state.aggregate,
         ranked: state.sort === "sharp" && stats ? bySharpness(stats.sharpness) : null,
         unit: colors.unit,
       });
       if (overview) {
         const name = `${overview.name} ${state.palette} ${theme} ${state.scale}`;
-        if (atlas?.name !== name) atlas = { name, canvas: atlasOf(overview, scene.bytes) };
+        if (atlas?.name !== name) atlas = { name, canvas: atlasOf(overview, scene.bytes, attention.block.causal) };
       } else atlas = null;
       paintGrid(fit(canvas, layout.width, layout.height), scene, layout, { atlas: atlas?.canvas ?? null, hover, look: colors });
     });
@@ -222,7 +233,7 @@ export function mountHeadGrid(host, { focus, say }) {
     const side = 176 * look().unit;
     const context = fit(cardMap, side, side);
     context.imageSmoothingEnabled = false;
-    context.fillStyle = ramp.css[0];
+    context.fillStyle = scene.attention.block.causal ? look().hatched : ramp.css[0];
     context.fillRect(0, 0, side, side);
     const from = inAtlas(hover, overview);
     context.drawImage(atlas.canvas, from.x, from.y, overview.cols, overview.rows, 0, 0, side, side);
@@ -250,7 +261,7 @@ export function mountHeadGrid(host, { focus, say }) {
   const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
   canvas.addEventListener("keydown", (event) => {
     if (!scene || !layout || event.ctrlKey || event.metaKey || event.altKey) return;
-    const here = hover ?? { layer: scene.state.layer, head: scene.state.head };
+    const here = hover ?? (scene.state.layer === -1 ? { layer: 0, head: 0 } : { layer: scene.state.layer, head: scene.state.head });
     const arrow = ARROWS[event.key];
     if (arrow) point(neighbour(layout, here, ...arrow), true);
     else if (event.key === "Enter" || event.key === " ") focus(here, event.shiftKey);
@@ -265,13 +276,16 @@ export function mountHeadGrid(host, { focus, say }) {
     /** @param {Scene} next */
     update(next) {
       scene = next;
-      const { state, attention, stats } = next;
+      const { state, attention, stats, blocks } = next;
       const count = attention.layers * attention.heads;
+      const which = blocks.length > 1 ? ` of ${attentionName(attention)}` : "";
+      const here = state.layer === -1 ? "" : ` In focus: ${headName(state)}${character(state, stats) && `, it ${character(state, stats)}`}.`;
       canvas.setAttribute(
         "aria-label",
-        `${count} attention heads: ${attention.layers} layers of ${attention.heads}. In focus: ${headName(state)}${character(state, stats) && `, it ${character(state, stats)}`}. Arrow keys walk, Enter focuses.`,
+        `${plural(count, "attention head")}${which}: ${plural(attention.layers, "layer")} of ${attention.heads}.${here} Arrow keys walk, Enter focuses.`,
       );
       draw();
     },
+    unmount: () => card.remove(),
   };
 }

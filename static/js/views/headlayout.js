@@ -14,21 +14,24 @@ export const LABEL = 12;
 export const APART = 10;
 /** The side of the tile of all heads together, with words beside it. */
 const CORNER = 26;
+const SMALL_CORNER = 16;
+/** A tile of a grid that stands beside others. */
+const SMALLEST = 7;
 
 /**
  * Where every head goes. Layers run across or down, whichever makes the tiles larger.
- * @param {{layers: number, heads: number, width: number, height: number, aggregate: "mean" | "max", ranked: HeadRef[] | null, unit?: number}} given
+ * @param {{layers: number, heads: number, width: number, height: number, aggregate: "mean" | "max", ranked: HeadRef[] | null, unit?: number, compact?: boolean}} given
  * @returns {Layout}
  */
-export function arrange({ layers, heads, width, height, aggregate, ranked, unit = 1 }) {
+export function arrange({ layers, heads, width, height, aggregate, ranked, unit = 1, compact = false }) {
   if (ranked) return arrangeRanked(ranked, width, height, unit);
   const gutter = GUTTER * unit;
   const above = ABOVE * unit;
-  const corner = Math.round(CORNER * unit);
+  const corner = Math.round((compact ? SMALL_CORNER : CORNER) * unit);
   const below = corner + APART;
   const size = (/** @type {number} */ columns, /** @type {number} */ rows) =>
     Math.min(LARGEST * unit, (width - gutter - APART) / columns, (height - above - APART - below) / rows);
-  const across = size(layers, heads + 1) >= size(heads + 1, layers);
+  const across = !compact && size(layers, heads + 1) >= size(heads + 1, layers);
   const pitch = Math.max(8, Math.floor(across ? size(layers, heads + 1) : size(heads + 1, layers)));
   const gap = pitch > 20 ? 4 : pitch > 12 ? 2 : 1;
   const tile = pitch - gap;
@@ -47,7 +50,13 @@ export function arrange({ layers, heads, width, height, aggregate, ranked, unit 
   const [columns, rows] = across ? [layers, heads + 1] : [heads + 1, layers];
   const bottom = top + rows * pitch + (across ? APART : 0);
   tiles.push({ ref: { layer: "all", head: aggregate }, x: left, y: bottom - gap + APART, size: corner });
-  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: left + columns * pitch + APART, height: bottom - gap + APART + corner };
+  return { tiles, tile, gap, columns, across, ranked: false, left, top, width: Math.max(width, left + columns * pitch + APART), height: bottom - gap + APART + corner };
+}
+
+/** Whether a block's heads can be told apart in this room. @param {{layers: number, heads: number, width: number, height: number, unit?: number}} given */
+export function fits(given) {
+  const { tile, height } = arrange({ ...given, aggregate: "mean", ranked: null, compact: true });
+  return tile >= SMALLEST && height <= given.height + 1;
 }
 
 /** @param {HeadRef[]} ranked @param {number} width @param {number} height @param {number} unit @returns {Layout} */

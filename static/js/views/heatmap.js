@@ -1,10 +1,10 @@
 // @ts-check
 /** The focused head as a heat map: an image of data size that the browser scales, and axes drawn above it. */
-import { fit, look, measured } from "../canvas.js";
+import { fit, hatch, look, measured } from "../canvas.js";
 import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
-import { label } from "../trace.js";
+import { attentionId, crosses, forbidden, label, quiet } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
@@ -27,16 +27,16 @@ export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { 
 
 /**
  * Room for the cells beside their labels.
- * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number}} given
+ * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number, corner?: number}} given corner: room for the axes' titles
  * @returns {Frame}
  */
-export function frameOf({ width, height, rows, cols, longest, unit }) {
+export function frameOf({ width, height, rows, cols, longest, unit, corner = CORNER.width }) {
   const margin = 10 * unit;
   let font = 13 * unit;
   let frame = { cell: 1, left: 0, top: 0, overhang: 0 };
   let slanted = true;
   for (let round = 0; round < 3; round++) {
-    const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), CORNER.width * unit) + margin;
+    const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), corner * unit) + margin;
     const above = Math.min(longest(font, "key"), LONGEST_LABEL * unit);
     const top = Math.max(slanted ? above * 0.75 + font * 0.7 : above, CORNER.height * unit) + margin;
     const overhang = slanted ? above * 0.72 : 4;
@@ -69,6 +69,7 @@ export function paintAxes(context, scene, frame, colors) {
   const row = live ? queries.indexOf(live.query) : -1;
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
+  paintForbidden(context, scene, frame, colors);
   if (cell >= 9) {
     context.fillStyle = colors.ground;
     for (let i = 1; i < frame.cols; i++) context.fillRect(left + i * cell - 0.5, top, 1, height);
@@ -97,12 +98,22 @@ export function paintAxes(context, scene, frame, colors) {
   queries.forEach((token, i) => {
     const lit = i === row;
     if (hidden(i, row)) return;
-    write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, attention.queries[token].special);
+    write(clip(label(attention.queries[token]), LETTERS), left - 8, top + (i + 0.5) * cell, 0, lit, quiet(attention.queries[token]));
   });
   keys.forEach((token, i) => {
     const lit = i === col;
     if (hidden(i, col)) return;
-    write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, attention.keys[token].special);
+    write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, quiet(attention.keys[token]));
+  });
+}
+
+/** What comes after the word that looks cannot be looked at: that is not the same as a weight of zero. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors */
+function paintForbidden(context, { attention, queries, keys }, { cell, left, top, width }, colors) {
+  if (!attention.block.causal || crosses(attention)) return;
+  context.fillStyle = hatch(context, colors);
+  queries.forEach((query, row) => {
+    const from = keys.findIndex((key) => forbidden(attention, query, key));
+    if (from >= 0) context.fillRect(left + from * cell, top + row * cell, width - from * cell, cell);
   });
 }
 
@@ -170,7 +181,7 @@ export function mountHeatmap(host, actions) {
     const [width, height] = [host.clientWidth, host.clientHeight];
     const context = fit(axes, width, height);
     const longest = (/** @type {number} */ font, /** @type {"query" | "key"} */ axis) => {
-      const name = `${now.trace.id} ${now.state.stack} ${now.state.block} ${now.state.special} ${font} ${axis}`;
+      const name = `${now.trace.id} ${attentionId(now.attention)} ${now.state.special} ${font} ${axis}`;
       const kept = widths.get(name);
       if (kept !== undefined) return kept;
       context.font = `600 ${font}px ${colors.mono}`;
@@ -179,10 +190,11 @@ export function mountHeatmap(host, actions) {
       widths.set(name, result);
       return result;
     };
-    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit });
+    const corner = crosses(now.attention) && width > 480 * colors.unit ? 112 : CORNER.width;
+    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit, corner });
     Object.assign(cells.style, { left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
     if (head) {
-      const name = [now.trace.id, now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
+      const name = [now.trace.id, attentionId(now.attention), now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
       if (name !== painted || head.shown !== paintedMatrix) {
         cells.width = head.shown.cols;
         cells.height = head.shown.rows;
@@ -191,7 +203,7 @@ export function mountHeatmap(host, actions) {
         paintedMatrix = head.shown;
       }
     }
-    paintTitles(context, frame, colors);
+    paintTitles(context, frame, colors, crosses(now.attention));
     paintAxes(context, now, frame, colors);
   }
 
@@ -273,14 +285,17 @@ export function mountHeatmap(host, actions) {
   };
 }
 
-/** What is along each axis, in the corner between them: in the paper's words where a page is narrow. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors */
-function paintTitles(context, { left, top }, colors) {
+/** What is along each axis, in the corner between them: in the paper's words where a page is narrow. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors @param {boolean} cross */
+function paintTitles(context, { left, top }, colors, cross) {
   const size = 12 * colors.unit;
   context.font = `${size}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textBaseline = "alphabetic";
   context.textAlign = "right";
-  const [keys, queries] = left >= 124 * colors.unit ? ["looked at (keys) →", "looking (queries) ↓"] : ["keys →", "queries ↓"];
+  const wide = left >= 124 * colors.unit;
+  const [keys, queries] = cross
+    ? left >= 104 * colors.unit ? ["source (keys) →", "target (queries) ↓"] : ["source →", "target ↓"]
+    : wide ? ["looked at (keys) →", "looking (queries) ↓"] : ["keys →", "queries ↓"];
   context.fillText(keys, left - 8, top - 12 * colors.unit - size * 1.3);
   context.fillText(queries, left - 8, top - 12 * colors.unit);
 }
@@ -289,12 +304,13 @@ function paintTitles(context, { left, top }, colors) {
 function spoken({ heads, attention, queries, keys }, row, col) {
   const weight = heads[0]?.shown.values[row * keys.length + col];
   const names = `${label(attention.queries[queries[row]])} to ${label(attention.keys[keys[col]])}`;
+  if (forbidden(attention, queries[row], keys[col])) return `${names}, not allowed`;
   return weight === undefined ? names : `${names}, ${number(weight)}`;
 }
 
 /** @param {Scene} scene */
 function described({ heads, attention, chosen, queries, keys }) {
-  const size = `${queries.length} tokens by ${keys.length}`;
+  const size = `${queries.length} ${crosses(attention) ? "target tokens" : "tokens"} by ${keys.length}${crosses(attention) ? " source tokens" : ""}`;
   if (!heads[0] || !chosen || chosen.key === null) return `Heat map, ${size}`;
   const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
   return `Heat map of ${heads[0].name}, ${size}. ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])} with ${number(weight)}. Arrow keys walk through the cells, Enter holds one.`;

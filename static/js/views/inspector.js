@@ -1,9 +1,10 @@
 // @ts-check
 /** How one weight came about: the network's own numbers, from the two vectors to what was written. */
 import { h, s } from "../dom.js";
-import { exact, number, percent } from "../format.js";
+import { exact, number, part, percent } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
-import { label } from "../trace.js";
+import { attentionId, crosses, forbidden, label } from "../trace.js";
+import { stateDetails } from "./statedetails.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -42,22 +43,27 @@ function arithmetic(a, block) {
   const top = strongest(sizes, 3);
   const carried = top.reduce((sum, i) => sum + a.products[i], 0);
   const root = Math.abs(a.scale - 1) < 1e-12 ? null : h("span", {}, "√", h("span.root", {}, String(block.head_dim)));
+  const additive = block.kind === "additive";
+  const match = additive ? "v·tanh(q + k)" : "q·k";
   const steps = [
+    a.patched ? h("p.aside", {}, "An intervention changed this head: the weight is not what these scores alone would give.") : null,
     step(
       "1  How well do they match?",
       h("dl.vectors", {},
         h("dt", {}, h("i", {}, "q")), h("dd", {}, stripe(a.q, top, `q of ${a.query_token}`)),
         h("dt", {}, h("i", {}, "k")), h("dd", {}, stripe(a.k, top, `k of ${a.key_token}`)),
-        h("dt", {}, h("i", {}, "q∘k")), h("dd", {}, stripe(a.products, top, "their products")),
+        h("dt", {}, h("i", {}, additive ? "v∘t" : "q∘k")), h("dd", {}, stripe(a.products, top, additive ? "v times the tanh of their sum" : "their products")),
       ),
-      h("p.formula", {}, h("i", {}, "q·k"), " = ", value(a.raw)),
+      h("p.formula", {}, h("i", {}, match), " = ", value(a.raw)),
+      additive ? h("p.aside", {}, h("i", {}, "v"), " is a learned vector, ", h("i", {}, "t"), " = tanh(q + k).") : null,
       h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`),
     ),
     step(
       "2  Score",
       root
         ? h("p.formula", {}, value(a.raw), " ÷ ", root, " = ", value(a.scaled))
-        : h("p.formula", {}, value(a.raw), ", unscaled"),
+        : h("p.formula", {}, value(a.raw)),
+      root ? null : h("p.aside", {}, additive ? "As it is: nothing is divided." : "As it is: this network does not divide by √d."),
       Math.abs(a.bias) > ROUNDING * Math.max(1, Math.abs(a.scaled)) ? h("p.formula", {}, value(a.scaled), " + bias ", value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
       a.masked ? h("p.aside", {}, "The mask hides this key: its score is −∞.") : null,
     ),
@@ -67,7 +73,7 @@ function arithmetic(a, block) {
         "p.formula",
         {},
         h("span.fraction", {},
-          h("span", {}, "e", h("sup", {}, `${number(a.score ?? -Infinity)} − ${number(a.row_max)}`)),
+          h("span", {}, "e", h("sup", {}, `${number(a.score ?? -Infinity)} − ${part(a.row_max)}`)),
           h("span", {}, "Σ over the row"),
         ),
         " = ",
@@ -81,9 +87,9 @@ function arithmetic(a, block) {
   const taken = step(
     "4  What it took",
     h("dl.vectors", {}, h("dt", {}, h("i", {}, "α·v")), h("dd", {}, stripe(a.weighted_v, [], `α times v of ${a.key_token}`)), h("dt", {}, h("i", {}, "z")), h("dd", {}, stripe(a.z, [], "z, the sum over all keys"))),
-    h("p.aside", {}, "Writes ", value(a.written_norm), " into the residual stream; the whole head writes ", value(a.head_written_norm), share > 1.005 ? ", since values partly cancel." : "."),
+    a.written_norm === null ? null : h("p.aside", {}, "Writes ", value(a.written_norm), " into the residual stream; the whole head writes ", value(a.head_written_norm), share > 1.005 ? ", since values partly cancel." : "."),
   );
-  return { steps, taken };
+  return { steps: steps.filter((one) => one !== null), taken };
 }
 
 /** @param {Scene} scene @param {import("./heatmap.js").Actions} actions */
@@ -91,7 +97,7 @@ function ranking(scene, { lock, point }) {
   const { heads, chosen, held, attention, keys } = scene;
   if (!heads[0] || !chosen) return null;
   const row = rowOf(heads[0].whole, chosen.query);
-  const items = strongest(row, 5).map((key) =>
+  const items = strongest(row, 5).filter((key) => !forbidden(attention, chosen.query, key)).map((key) =>
     h(
       `button.key${key === chosen.key ? ".chosen" : ""}`,
       {
@@ -118,11 +124,15 @@ export function mountInspector(host, actions) {
   return {
     /** @param {Scene} scene */
     update(scene) {
+      if (scene.state.view === "states") {
+        drawn = stateDetails(host, scene, drawn);
+        return;
+      }
       const { heads, chosen, attention, state, arithmetic: a } = scene;
       const head = heads[0];
       if (!head || !chosen || chosen.key === null) return;
-      const matches = a && a.layer === state.layer && a.head === state.head && a.query === chosen.query && a.key === chosen.key;
-      const name = [scene.trace.id, head.ref.layer, head.ref.head, state.stack, state.block, chosen.query, chosen.key, matches].join();
+      const matches = a && `${a.stack}.${a.block}` === attentionId(attention) && a.layer === state.layer && a.head === state.head && a.query === chosen.query && a.key === chosen.key;
+      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches].join();
       if (name === drawn) return;
       drawn = name;
       const weight = head.whole.values[chosen.query * head.whole.cols + chosen.key];
@@ -137,7 +147,9 @@ export function mountInspector(host, actions) {
           {},
           h("p.pair", { "aria-label": `${label(query)} attends to ${label(key)}` }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
           h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
-          h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to.`),
+          forbidden(attention, chosen.query, chosen.key)
+            ? h("p.aside", {}, "Not allowed: ", h("b", { dir: "auto" }, label(key)), " comes later.")
+            : h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to${crosses(attention) ? " in the source" : ""}.`),
         ),
         ...(parts?.steps ?? []),
         ranking(scene, actions) ?? "",

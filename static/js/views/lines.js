@@ -2,7 +2,7 @@
 /** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
 import { fit, look, measured, onGround } from "../canvas.js";
 import { h } from "../dom.js";
-import { label } from "../trace.js";
+import { crosses, label, quiet } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{pitch: number, top: number, left: number, right: number, height: number, font: number}} Frame */
@@ -74,17 +74,17 @@ export function paintLines(context, scene, frame, colors) {
     context.globalAlpha = 1;
   };
   context.textBaseline = "middle";
-  queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === from ? 1 : 0, attention.queries[token].special));
-  keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", j === to ? 1 : received(j), attention.keys[token].special));
+  queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === from ? 1 : 0, quiet(attention.queries[token])));
+  keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", j === to ? 1 : received(j), quiet(attention.keys[token])));
   context.fillStyle = colors.accent;
   if (from >= 0) context.fillRect(left - 7, y(from) - pitch * 0.36, 3, pitch * 0.72);
   if (to >= 0) context.fillRect(right + 4, y(to) - pitch * 0.36, 3, pitch * 0.72);
   context.font = `${12 * colors.unit}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textAlign = "right";
-  context.fillText("looking (queries)", left - 12, 10 * colors.unit);
+  context.fillText(crosses(attention) ? "target (queries)" : "looking (queries)", left - 12, 10 * colors.unit);
   context.textAlign = "left";
-  context.fillText("looked at (keys)", right + 12, 10 * colors.unit);
+  context.fillText(crosses(attention) ? "source (keys)" : "looked at (keys)", right + 12, 10 * colors.unit);
 }
 
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */

@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
-import { label } from "../trace.js";
+import { attentionId, crosses, forbidden, label } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -25,7 +25,7 @@ export function mountTable(host) {
       const head = scene.heads[0];
       if (!head) return;
       const { state, attention, queries, keys, chosen } = scene;
-      const name = [scene.trace.id, state.special, state.threshold, chosen?.query, chosen?.key].join();
+      const name = [scene.trace.id, attentionId(attention), state.special, state.threshold, chosen?.query, chosen?.key].join();
       if (name === drawn && values === head.shown.values) return;
       drawn = name;
       values = head.shown.values;
@@ -35,17 +35,17 @@ export function mountTable(host) {
         const weights = rowOf(head.shown, i);
         const cells = few
           ? keys.map((key, j) =>
-              h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : weights[j].toFixed(3)),
+              forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : weights[j].toFixed(3)),
             )
-          : [h("td.list", {}, strongest(weights, LISTED).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
+          : [h("td.list", {}, strongest(weights, LISTED).filter((j) => !forbidden(attention, query, keys[j])).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
         return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h("th", { scope: "row" }, label(attention.queries[query])), ...cells);
       });
       box.replaceChildren(
         h(
           "table",
           {},
-          h("caption", {}, `${head.name}: weight of each key (column) for each query (row)`),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "query"), ...headings)),
+          h("caption", {}, crosses(attention) ? `${head.name}: weight of each source token (column) for each target token (row)` : `${head.name}: weight of each key (column) for each query (row)`),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) ? "target" : "query"), ...headings)),
           h("tbody", {}, ...rows),
         ),
       );

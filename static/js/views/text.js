@@ -4,9 +4,11 @@ import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
 import { strongest } from "../matrix.js";
-import { seenFrom } from "../scene.js";
+import { liveQuery, seenFrom } from "../scene.js";
+import { attentionId, bytesOf, crosses, forbidden, textOf } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {{chip: HTMLElement, at: number, side: "query" | "key"}} Word */
 
 /** Which way a text runs, by its first letter that says so. @param {string} text */
 const direction = (text) => (/^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(text) ? "rtl" : "ltr");
@@ -29,98 +31,127 @@ export function mountText(host, { point, lock }) {
   const title = h("p.aside");
   host.append(h("div.reading", {}, prose, h("div.ranked", {}, title, ranking)));
   let drawn = "";
-  /** @type {Map<number, HTMLElement>} */
-  const chips = new Map();
+  /** @type {Word[]} */
+  let words = [];
+  /** @type {Scene | null} */
+  let scene = null;
 
-  /** @param {KeyboardEvent} event @param {number} at */
-  function key(event, at) {
-    const places = [...chips.keys()];
-    const here = places.indexOf(at);
+  /** @param {KeyboardEvent} event @param {Word} word */
+  function key(event, word) {
+    const row = words.filter(({ side }) => side === word.side);
+    const here = row.indexOf(word);
     const forward = getComputedStyle(/** @type {Element} */ (event.target)).direction === "rtl" ? -1 : 1;
-    const to = { ArrowRight: here + forward, ArrowDown: here + 1, ArrowLeft: here - forward, ArrowUp: here - 1, Home: 0, End: places.length - 1 }[event.key];
+    const to = { ArrowRight: here + forward, ArrowDown: here + 1, ArrowLeft: here - forward, ArrowUp: here - 1, Home: 0, End: row.length - 1 }[event.key];
     if (to !== undefined) {
-      const next = places[Math.min(places.length - 1, Math.max(0, to))];
-      point(next, null);
-      chips.get(next)?.focus();
-    } else if (event.key === "Enter" || event.key === " ") lock(at, null);
+      const next = row[Math.min(row.length - 1, Math.max(0, to))];
+      look(next, point);
+      next.chip.focus();
+    } else if (event.key === "Enter" || event.key === " ") look(word, lock);
     else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
-  /** @param {Scene} scene */
+  /** What a word stands for: within one sentence always the one that looks. @param {Word} word @param {(query: number, key: number | null) => void} act */
+  function look({ side, at }, act) {
+    if (side === "query") act(at, null);
+    else act(liveQuery(/** @type {Scene} */ (scene)), at);
+  }
+
+  /** @param {Scene} now */
   function build({ trace, state, attention, queries, keys }) {
-    const apart = state.direction === "to" ? attention.keys : attention.queries;
-    const shown = state.direction === "to" ? keys : queries;
-    const name = [trace.id, attention.stack, attention.block.name, state.special, state.direction].join();
+    const cross = crosses(attention);
+    const name = [trace.id, attentionId(attention), state.special, cross ? "" : state.direction].join();
     if (name === drawn) return;
     drawn = name;
-    chips.clear();
+    words = [];
     prose.replaceChildren();
-    const paragraph = (/** @type {number} */ segment) => h("p", { dir: direction((segment ? trace.pair : trace.text) ?? "") });
-    let line = paragraph(apart[shown[0]]?.segment);
-    let segment = apart[shown[0]]?.segment;
+    if (cross) {
+      write(prose, attention.keys, keys, "key", [trace.text], "source");
+      write(prose, attention.queries, queries, "query", [trace.target ?? ""], "target");
+    } else if (state.direction === "to") write(prose, attention.keys, keys, "query", [trace.text, trace.pair], "");
+    else write(prose, attention.queries, queries, "query", [trace.text, trace.pair], "");
+  }
+
+  /**
+   * One sentence after the other, word by word.
+   * @param {HTMLElement} host @param {import("../trace.js").Token[]} tokens @param {number[]} shown @param {"query" | "key"} side
+   * @param {(string | null | undefined)[]} texts @param {string} title
+   */
+  function write(host, tokens, shown, side, texts, title) {
+    if (title) host.append(h("h3", {}, title));
+    const paragraph = (/** @type {number} */ segment) => h("p", { dir: direction(texts[segment] ?? "") });
+    let segment = tokens[shown[0]]?.segment;
+    let line = paragraph(segment);
     let ends = -1;
-    prose.append(line);
-    for (const i of shown) {
-      const token = apart[i];
+    host.append(line);
+    for (const at of shown) {
+      const token = tokens[at];
       if (token.segment !== segment) {
         line = paragraph(token.segment);
         ends = -1;
-        prose.append(line);
+        host.append(line);
         segment = token.segment;
       }
-      const glued = !token.special && token.start > 0 && token.start === ends;
-      ends = token.special ? -1 : token.end;
+      const spaced = /^\s/.test(token.text);
+      const glued = !token.special && !spaced && (token.continues || (token.start !== null && token.start > 0 && token.start === ends));
+      ends = token.special ? -1 : (token.end ?? -1);
       if (!glued && line.childNodes.length) line.append(" ");
       const chip = h(
-        `span.word${token.special ? ".special" : ""}${glued ? ".glued" : ""}`,
+        `span.word${token.special ? ".special" : ""}${bytesOf(token) ? ".byte" : ""}${glued ? ".glued" : ""}`,
         {
           role: "button",
           tabindex: -1,
-          onpointerenter: (/** @type {PointerEvent} */ e) => e.pointerType !== "touch" && point(i, null),
+          onpointerenter: (/** @type {PointerEvent} */ e) => e.pointerType !== "touch" && look(word, point),
           onpointerleave: () => point(null),
-          onclick: () => lock(i, null),
-          onkeydown: (/** @type {KeyboardEvent} */ e) => key(e, i),
+          onclick: () => look(word, lock),
+          onkeydown: (/** @type {KeyboardEvent} */ e) => key(e, word),
         },
-        token.text || token.piece,
+        textOf(token),
       );
-      chips.set(i, chip);
+      /** @type {Word} */
+      const word = { chip, at, side };
+      words.push(word);
       line.append(chip);
     }
   }
 
   return {
-    /** @param {Scene} scene */
-    update(scene) {
-      build(scene);
-      const head = scene.heads[0];
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      build(next);
+      const head = next.heads[0];
       if (!head) return;
-      const { ramp, state, attention } = scene;
-      const { token, tokens, weights } = seenFrom(scene, head);
-      prose.dataset.length = tokens.length > 200 ? "long" : tokens.length > 60 ? "medium" : "short";
-      tokens.forEach((i, at) => {
-        const chip = chips.get(i);
-        if (!chip) return;
-        const step = weights[at] < state.threshold ? 0 : place(weights[at], state.scale, scene.top);
-        const { background, color } = tint(ramp, step, state.palette === "light");
+      const { ramp, state, attention } = next;
+      const { token, name, side, tokens, weights } = seenFrom(next, head);
+      const cross = crosses(attention);
+      const tinted = cross && state.direction === "to" ? "key" : "query";
+      const by = new Map(tokens.map((at, i) => [at, weights[i]]));
+      prose.dataset.length = words.length > 200 ? "long" : words.length > 60 ? "medium" : "short";
+      for (const { chip, at, side: own } of words) {
+        const lit = !cross || own === tinted;
+        const chosen = cross && lit ? false : at === token;
+        const weight = by.get(at) ?? 0;
+        const never = lit && (state.direction === "to" ? forbidden(attention, token, at) : forbidden(attention, at, token));
+        const step = !lit || never || weight < state.threshold ? 0 : place(weight, state.scale, next.top);
+        const { background, color } = lit && !never ? tint(ramp, step, state.palette === "light") : { background: "", color: "" };
         chip.style.background = background;
         chip.style.color = color;
-        chip.title = `${number(weights[at])}`;
-        chip.tabIndex = i === token ? 0 : -1;
-        chip.classList.toggle("chosen", i === token);
-        chip.setAttribute("aria-pressed", String(scene.held?.query === i));
-        chip.setAttribute("aria-label", `${chip.textContent}, ${number(weights[at])}`);
-      });
-      const all = state.direction === "to" ? attention.keys : attention.queries;
-      const name = (state.direction === "to" ? attention.queries : attention.keys)[token];
-      title.replaceChildren(h("b.token", {}, name.text || name.piece), state.direction === "to" ? " attends to" : " is attended by");
+        chip.title = never ? "not allowed: it comes later" : lit ? number(weight) : "";
+        chip.tabIndex = chosen || (cross && lit && at === (state.direction === "to" ? next.chosen?.key : next.chosen?.query)) ? 0 : -1;
+        chip.classList.toggle("chosen", chosen);
+        chip.classList.toggle("never", never);
+        chip.setAttribute("aria-pressed", String(own === "query" ? next.held?.query === at : next.held?.key === at));
+        chip.setAttribute("aria-label", never ? `${chip.textContent}, not allowed` : lit ? `${chip.textContent}, ${number(weight)}` : `${chip.textContent}`);
+      }
+      title.replaceChildren(h("b.token", {}, textOf(name)), state.direction === "to" ? " attends to" : " is attended by");
       ranking.replaceChildren(
-        ...strongest(weights, 8).map((at) =>
+        ...strongest(weights, 8).filter((at) => !(state.direction === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
           h(
             "li",
             {},
-            h("span.token", {}, all[tokens[at]].text || all[tokens[at]].piece),
+            h("span.token", {}, textOf(side[tokens[at]])),
             h("span.bar", {}, h("i", { style: { width: `${100 * weights[at]}%` } })),
             h("span.value", { title: String(weights[at]) }, number(weights[at])),
           ),

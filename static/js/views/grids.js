@@ -1,0 +1,110 @@
+// @ts-check
+/** A grid of heads for every attention block, one below the other; where there is no room, one at a time. */
+import { look, onResize } from "../canvas.js";
+import { h } from "../dom.js";
+import { attentionId, attentionName, crosses } from "../trace.js";
+import { mountHeadGrid } from "./headgrid.js";
+import { fits } from "./headlayout.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {import("../trace.js").Attention} Attention */
+
+/** Room for a block's name, and between two blocks. */
+const HEADING = 28;
+
+/**
+ * @param {HTMLElement} host
+ * @param {{
+ *   focus: (ref: import("../state.js").HeadRef, add: boolean, block?: Attention) => void,
+ *   choose: (block: Attention) => void,
+ *   say: (sentence: string) => void,
+ * }} actions
+ */
+export function mountGrids(host, { focus, choose, say }) {
+  /** @typedef {{section: HTMLElement, name: HTMLElement, room: HTMLElement, block: Attention, grid: ReturnType<typeof mountHeadGrid>}} Part */
+  /** @type {Part[]} */
+  let parts = [];
+  let partsOf = "";
+  /** @type {Scene | null} */
+  let scene = null;
+  const switcher = h("div.blocks", { role: "group", "aria-label": "Attention block" });
+
+  /** @param {Attention} block @returns {Part} */
+  function part(block) {
+    const name = h("button.quiet.block-name", { type: "button", onclick: () => choose(made.block) }, attentionName(block));
+    if (crosses(block)) name.append(h("small", {}, "target → source"));
+    const room = h("div.room");
+    const section = h("section.block", {}, h("h3", {}, name), room);
+    /** @type {Part} */
+    const made = { section, name, room, block, grid: mountHeadGrid(room, { focus: (ref, add) => focus(ref, add, made.block), say }) };
+    return made;
+  }
+
+  /** @param {Scene} now */
+  function roomy({ blocks }) {
+    const { unit } = look();
+    const height = host.clientHeight / blocks.length - HEADING * unit;
+    return blocks.every(({ layers, heads }) => fits({ layers, heads, width: host.clientWidth, height, unit }));
+  }
+
+  function draw() {
+    if (!scene) return;
+    const { blocks, attention, overviews, allStats, state } = scene;
+    const names = blocks.map((block) => `${attentionName(block)} ${block.layers}×${block.heads}`).join();
+    if (names !== partsOf) {
+      for (const { grid, section } of parts) {
+        grid.unmount();
+        section.remove();
+      }
+      parts = blocks.map(part);
+      host.replaceChildren(...parts.map(({ section }) => section));
+      partsOf = names;
+    }
+    const all = blocks.length < 2 || roomy(scene);
+    host.classList.toggle("several", blocks.length > 1 && all);
+    if (all) switcher.remove();
+    else {
+      switcher.replaceChildren(
+        ...blocks.map((block) =>
+          h("button.quiet", { type: "button", "aria-pressed": String(attentionId(block) === attentionId(attention)), onclick: () => choose(block) }, attentionName(block)),
+        ),
+      );
+      if (!switcher.isConnected) host.before(switcher);
+    }
+    for (const [i, one] of parts.entries()) {
+      const block = (one.block = blocks[i]);
+      const id = attentionId(block);
+      const lit = id === attentionId(attention);
+      one.section.hidden = !all && !lit;
+      one.section.classList.toggle("lit", lit);
+      one.name.setAttribute("aria-pressed", String(lit));
+      if (one.section.hidden) continue;
+      one.grid.update({
+        ...scene,
+        attention: block,
+        overview: overviews.get(id) ?? null,
+        stats: allStats.get(id) ?? null,
+        heads: lit ? scene.heads : [],
+        state: lit ? state : { ...state, layer: -1, head: -1 },
+      });
+    }
+  }
+  onResize(host, draw);
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      draw();
+    },
+    unmount() {
+      scene = null;
+      for (const { grid } of parts) grid.unmount();
+      parts = [];
+      partsOf = "";
+      switcher.remove();
+      host.classList.remove("several");
+      host.replaceChildren();
+    },
+  };
+}

@@ -1,0 +1,261 @@
+"""Every family is picked and explored with the same controls, and shows the API's own numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open, Visit
+from tests.browser.test_access import STILL, serious
+
+SOURCE = "two dogs run in the snow"
+TARGET = "deux chiens dorment"
+VIEWS = ["heatmap", "lines", "text", "bars", "table"]
+CROSS = {"model": "tiny-t5", "text": SOURCE, "target": TARGET, "stack": "decoder", "block": "cross"}
+GRU = {"model": "tiny-gru", "text": SOURCE, "target": TARGET}
+
+
+def ask(server: str, path: str, **query: Any) -> Any:
+    answer = httpx.get(f"{server}/api/v1/{path}", params=query, headers={"accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def traced(server: str, model: str, text: str = SOURCE, **more: str) -> Any:
+    return httpx.post(f"{server}/api/v1/traces", json={"model": model, "text": text, **more}).json()
+
+
+def shown(seen: Visit) -> float:
+    return float((seen.page.get_attribute("#weight", "title") or "").replace("−", "-"))
+
+
+@pytest.mark.parametrize(
+    ("model", "head"),
+    [
+        ("tiny-gpt2", "decoder.2.self.3"),
+        ("tiny-llama", "decoder.1.self.5"),
+        ("tiny-t5", "encoder.1.self.2"),
+        ("tiny-t5", "decoder.0.self.4"),
+        ("tiny-t5", "decoder.2.cross.1"),
+        ("tiny-gru", "decoder.0.cross.0"),
+    ],
+)
+def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str, head: str) -> None:
+    more = {} if model in ("tiny-gpt2", "tiny-llama") else {"target": TARGET}
+    stack, layer, block, number = head.split(".")
+    named = {"stack": stack, "block": block}
+    place = {**named, "layer": layer, "head": number, "query": 3, "key": 1}
+    seen = visit({"model": model, "text": SOURCE, **more, **place})
+    trace = traced(server, model, **more)
+    maps = ask(server, f"traces/{trace['id']}/attention", **named, layers=layer, heads=number)
+    assert shown(seen) == pytest.approx(maps["values"][0][0][3][1], abs=1e-6)
+    tokens = [maps["tokens"]["query"][3].strip(), maps["tokens"]["key"][1].strip()]
+    assert [chip.lstrip("·") for chip in seen.state["pair"].split()] == tokens
+    expect(seen.page.locator("#inspector.waiting")).to_have_count(0)
+    for view in VIEWS:
+        seen.page.locator(f"#tab-{view}").click()
+        seen.settle()
+
+
+def test_every_model_can_be_picked(visit: Open) -> None:
+    seen = visit()
+    for model in ("tiny-gpt2", "tiny-llama", "tiny-t5", "tiny-gru", "tiny-lstm", "minilm"):
+        seen.page.select_option("#model", model)
+        seen.page.locator("#progress").wait_for(state="hidden")
+        seen.settle()
+        expect(seen.page.locator("#problem")).to_be_hidden()
+        assert f"model={model}" in seen.hash
+
+
+def test_three_grids_for_an_encoder_and_a_decoder(visit: Open) -> None:
+    seen = visit(CROSS)
+    page = seen.page
+    expect(page.locator(".block:visible")).to_have_count(3)
+    expect(page.locator(".block.lit .block-name")).to_contain_text("decoder cross-attention")
+    expect(page.locator("#focus-block")).to_have_text("cross-attention")
+    box = page.locator(".block canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 50, box["y"] + 40)
+    expect(page.locator("#focus-title")).to_have_text("Layer 0 · Head 0")
+    expect(page.locator("#focus-block")).to_have_text("encoder self-attention")
+    page.locator(".block-name").nth(1).click()
+    assert "block=self&" in seen.settle().hash + "&"
+    assert "stack=decoder" in seen.hash
+
+
+def test_on_a_phone_blocks_are_switched(visit: Open) -> None:
+    page = visit(CROSS, size=(390, 844)).page
+    expect(page.locator(".block:visible")).to_have_count(1)
+    page.locator(".blocks button").first.click()
+    expect(page.locator("#focus-block")).to_have_text("encoder self-attention")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_the_model_says_a_target_or_is_made_to(visit: Open, server: str) -> None:
+    seen = visit({"model": "tiny-t5", "text": SOURCE})
+    page = seen.page
+    said = [token["text"] for token in traced(server, "tiny-t5")["tokens"]["decoder"] if not token["special"]]
+    placeholder = page.get_attribute("#target", "placeholder") or ""
+    assert placeholder.startswith("says: ")
+    assert said[0].strip() in placeholder
+    page.fill("#target", TARGET)
+    page.press("#target", "Enter")
+    page.locator("#progress").wait_for(state="hidden")
+    seen.settle()
+    assert "target=deux" in seen.hash
+    page.locator(".block-name").nth(2).click()
+    tokens = traced(server, "tiny-t5", target=TARGET)["tokens"]
+    size = f"{len(tokens['decoder'])} target tokens by {len(tokens['encoder'])} source tokens"
+    assert size in (page.locator("canvas.axes").get_attribute("aria-label") or "")
+    assert visit(page.url).page.input_value("#target") == TARGET
+    page.fill("#target", "")
+    page.press("#target", "Enter")
+    page.locator("#progress").wait_for(state="hidden")
+    assert "target=" not in seen.settle().hash
+
+
+def test_second_sentences_only_where_two_are_read(visit: Open) -> None:
+    seen = visit()
+    expect(seen.page.locator("#pair-toggle")).to_be_visible()
+    expect(seen.page.locator("#target")).to_be_hidden()
+    seen.page.select_option("#model", "tiny-gpt2")
+    expect(seen.page.locator("#pair-toggle")).to_be_hidden()
+    expect(seen.page.locator("#target")).to_be_hidden()
+
+
+def test_text_of_cross_attention_holds_both_sentences(visit: Open) -> None:
+    seen = visit({**CROSS, "view": "text", "query": 2})
+    page = seen.page
+    expect(page.locator(".prose h3")).to_have_text(["source", "target"])
+    expect(page.locator(".prose p").first).to_contain_text("two dogs run in the snow")
+    expect(page.locator(".prose p").last).to_contain_text("deux chiens dorment")
+    page.locator(".prose p").first.locator(".word").nth(3).click()
+    assert "query=2&key=3" in seen.hash
+    page.get_by_role("radio", name="attended by").click()
+    expect(page.locator(".ranked p")).to_have_text("in is attended by")
+
+
+def test_the_future_is_not_allowed(visit: Open) -> None:
+    seen = visit({"model": "tiny-gpt2", "text": SOURCE, "view": "table"})
+    expect(seen.page.locator("td.never")).to_have_count(15)
+    seen.page.locator("#tab-heatmap").click()
+    seen.settle().page.mouse.move(*seen.cell(0, 3))
+    expect(seen.page.locator("#readout")).to_contain_text("not allowed")
+
+
+def test_what_comes_next(visit: Open, server: str) -> None:
+    seen = visit({"model": "tiny-gpt2", "text": SOURCE})
+    top = traced(server, "tiny-gpt2")["prediction"]["positions"][-1]["top"]
+    expect(seen.page.locator("#next li")).to_have_count(5)
+    assert str(top[0]["probability"])[:6] in (seen.page.locator("#next li").first.get_attribute("title") or "")
+    expect(visit().page.locator("#next")).to_be_hidden()
+
+
+def test_additive_attention_says_its_own_formula(visit: Open) -> None:
+    page = visit(GRU).page
+    expect(page.locator("#focus-title")).to_have_text("Alignment")
+    expect(page.locator("#inspector")).to_contain_text("v·tanh(q + k)")
+    expect(page.locator("#inspector")).not_to_contain_text("q·k")
+    expect(page.locator("#inspector")).not_to_contain_text("√")
+
+
+@pytest.mark.parametrize(
+    ("model", "site"),
+    [
+        ("tiny-gru", "encoder.0.cell.hidden"),
+        ("tiny-gru", "encoder.0.reverse.hidden"),
+        ("tiny-gru", "decoder.0.cell.gate.update"),
+        ("tiny-lstm", "encoder.0.cell.cell"),
+        ("tiny-lstm", "decoder.0.cell.hidden"),
+    ],
+)
+def test_states_over_time(visit: Open, server: str, model: str, site: str) -> None:
+    state = {"model": model, "text": SOURCE, "target": TARGET, "view": "states", "site": site, "time": 2, "unit": 5}
+    seen = visit(state)
+    values = ask(server, f"traces/{traced(server, model, target=TARGET)['id']}/tensors/{site}")["values"]
+    assert shown(seen) == pytest.approx(values[2][5], abs=1e-6)
+    if not site.endswith("update"):
+        worked = seen.page.locator(".formula b").get_attribute("title") or ""
+        assert float(worked.replace("−", "-")) == pytest.approx(values[2][5], abs=1e-5)
+    box = seen.page.locator("canvas.cells").bounding_box()
+    assert box is not None
+    seen.page.mouse.click(box["x"] + 7.5 * box["width"] / 32, box["y"] + 1.5 * box["height"] / len(values))
+    seen.settle()
+    assert shown(seen) == pytest.approx(values[1][7], abs=1e-6)
+    assert "time=1&unit=7" in seen.hash
+    seen.page.get_by_role("radio", name="table").click()
+    cell = seen.page.locator("tbody tr").nth(1).locator("td").nth(7)
+    expect(cell).to_have_text(f"{values[1][7]:.3f}".replace("-", "−"))
+
+
+def test_gates_and_layers_are_chosen(visit: Open) -> None:
+    seen = visit(GRU)
+    page = seen.page
+    page.keyboard.press("6")
+    expect(page.locator("#focus-title")).to_have_text("Hidden state")
+    page.select_option("#state-part", label="reset gate")
+    page.select_option("#state-where", label="encoder layer 0 ←")
+    assert "site=encoder.0.reverse.gate.reset" in seen.settle().hash
+    expect(page.locator("#legend span").first).to_have_text("0")
+    page.locator("button.state").first.click()
+    expect(page.locator("#focus-block")).to_have_text("encoder layer 0 →")
+    expect(page.locator("#legend span").first).to_have_text("−1")
+    page.locator("canvas.axes").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#readout")).to_contain_text("unit 0")
+    page.keyboard.press("Enter")
+    assert "unit=0" in seen.hash
+
+
+def test_a_network_without_attention_opens_in_its_states(visit: Open) -> None:
+    seen = visit({"model": "tiny-lstm", "text": SOURCE})
+    expect(seen.page.locator("[role=tab]:visible")).to_have_text(["States"])
+    expect(seen.page.locator("#heads-title")).to_have_text("States")
+    expect(seen.page.locator("button.state")).to_have_count(3 * 6)
+    seen.page.select_option("#model", "minilm")
+    expect(seen.page.locator("#tab-heatmap")).to_have_attribute("aria-selected", "true")
+    expect(seen.page.locator("#tab-states")).to_be_hidden()
+
+
+def test_bytes_that_are_no_letters_are_shown_as_bytes(visit: Open) -> None:
+    seen = visit({"model": "tiny-gpt2", "text": "the é", "view": "text"})
+    expect(seen.page.locator(".word.byte")).to_have_text(["xC3", "xA9"])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {**CROSS, "view": "text"},
+        CROSS,
+        {"model": "tiny-gpt2", "text": SOURCE, "view": "text"},
+        {"model": "tiny-gpt2", "text": SOURCE, "view": "table"},
+        GRU,
+        {**GRU, "view": "states"},
+        {**GRU, "view": "states", "form": "table"},
+    ],
+    ids=["cross text", "cross", "causal text", "causal table", "alignment", "states", "states table"],
+)
+def test_axe_finds_nothing_serious_in_any_family(visit: Open, state: dict[str, Any], theme: str) -> None:
+    assert serious(visit(state, theme=theme, **STILL)) == []
+
+
+def test_bars_name_tokens_that_look_like_markup(visit: Open) -> None:
+    page = visit({**CROSS, "view": "bars"}).page
+    expect(page.locator(".xtick").last).to_have_text("</s>")
+    expect(page.locator(".xtitle")).to_have_text("source (keys)")
+
+
+def test_states_follow_the_pointer_within_a_frame(visit: Open) -> None:
+    seen = visit({**GRU, "view": "states"})
+    box = seen.page.locator("canvas.cells").bounding_box()
+    assert box is not None
+    for step in range(30):
+        seen.page.mouse.move(box["x"] + 5 + step * 9, box["y"] + 20 + step)
+    spent = seen.page.evaluate(
+        "() => performance.getEntriesByName('headlight:hover').map(one => one.duration).sort((a, b) => a - b)"
+    )
+    assert spent[len(spent) // 2] < 16
