@@ -263,7 +263,7 @@ def card_of(folder: Path, family: Family, config: Any, network: nn.Module) -> Mo
         id=title,
         name=title,
         family=family.name,
-        summary=f"{shape.layers} layers of {shape.heads} heads, from {title}.",
+        summary=f"{counted(shape.layers, 'layer')} of {counted(shape.heads, 'head')}, from {title}.",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         layers=shape.layers,
         heads=shape.heads,
@@ -271,6 +271,11 @@ def card_of(folder: Path, family: Family, config: Any, network: nn.Module) -> Mo
         limit=shape.limit,
         sources=(Folder(folder),),
     )
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def digest(
@@ -383,7 +388,7 @@ def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | No
             {
                 "position": position,
                 "top": [
-                    {"id": token.id, "text": token.text, "probability": probability}
+                    {"id": token.id, "text": token.text, "piece": token.piece, "probability": probability}
                     for token, probability in zip(model.named(ids), probabilities, strict=True)
                 ],
             }

@@ -101,7 +101,8 @@ class Trace:
             if (block.stack, block.name) == (stack, name):
                 return block
         known = [f"{block.stack}.{block.name}" for block in self.blocks]
-        why = f"There is no attention block {stack}.{name} in this trace: it has {', '.join(known)}."
+        has = f"it has {', '.join(known)}" if known else "the network has no attention at all"
+        why = f"There is no attention block {stack}.{name} in this trace: {has}."
         raise UnknownSite(f"{stack}.{name}", known, why=why)
 
     def sizes(self, address: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import engine
 from engine import checkpoint
-from engine.errors import BadInput, CheckpointError, EmptyText, TooLong
+from engine.errors import BadInput, CheckpointError, EmptyText, TooLong, UnknownSite
 from engine.models import recurrent, seq2seq
 from engine.nn.recurrent import GATES, Recurrent
 from engine.sites import sites_of
@@ -171,6 +171,8 @@ def test_a_decoder_agrees_with_one_of_torchs_parts(model: engine.Model) -> None:
     assert (trace["decoder.logits"] - logits).abs().max() < 1e-10
     if alignment is None:
         assert trace.blocks == ()
+        with pytest.raises(UnknownSite, match="no attention at all"):
+            engine.attention(trace)
     else:
         assert (trace["decoder.0.cross.pattern"][0] - alignment).abs().max() < 1e-10
 
