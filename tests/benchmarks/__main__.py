@@ -8,6 +8,8 @@ import os
 import torch
 import transformers
 
+from app import logs
+from app.settings import Settings
 from tests.benchmarks import drawing, forward, memory
 
 HEADINGS = ("what", "Headlight", "peer or goal", "ratio")
@@ -17,6 +19,7 @@ def main() -> None:
     """Measure everything and print it as a Markdown table, which the README quotes."""
     transformers.utils.logging.set_verbosity_error()
     logging.disable(logging.WARNING)
+    logs.configure(Settings(log_level="warning"))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     rows = [HEADINGS, *memory.measure(), *forward.measure(), *drawing.measure()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
