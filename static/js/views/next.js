@@ -2,7 +2,7 @@
 /** What the network would say next: its own probabilities, in a strip below the picture. */
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
-import { label, textOf } from "../trace.js";
+import { label, quiet, textOf } from "../trace.js";
 
 const LISTED = 5;
 
@@ -27,13 +27,13 @@ export function mountNext(host) {
         h(
           "ol",
           {},
-          ...place.top.slice(0, LISTED).map(({ id, text, probability }) => {
-            const broken = text.includes("\ufffd");
-            const word = broken ? `#${id}` : textOf(/** @type {any} */ ({ text, piece: text }));
+          ...place.top.slice(0, LISTED).map(({ id, text, piece, probability }) => {
+            const token = /** @type {any} */ ({ text, piece, special: false });
+            const broken = quiet(token);
             return h(
               "li",
               { title: `${broken ? `token ${id}, a part of a letter` : text}: ${exact(probability)}` },
-              h(`span.token${broken ? ".byte" : ""}`, { dir: "auto" }, word),
+              h(`span.token${broken ? ".byte" : ""}`, { dir: "auto" }, textOf(token)),
               h("span.value", {}, number(probability)),
               h("span.bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * probability}%` } })),
             );
