@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens
+from engine.models.family import Family, Shape, Tokens, ids, output_weight
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
@@ -298,18 +298,10 @@ def rules(config: Config) -> Rules:
 
 def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
     """One forward pass over one input."""
-    device = next(network.parameters()).device
-    ids = torch.tensor([[token.id for token in tokens["encoder"]]], device=device)
-    segments = torch.tensor([[token.segment for token in tokens["encoder"]]], device=device)
-    hidden: Tensor = network(ids, segments, tap=tap)
+    words = ids(network, tokens["encoder"])
+    segments = torch.tensor([[token.segment for token in tokens["encoder"]]], device=words.device)
+    hidden: Tensor = network(words, segments, tap=tap)
     return hidden
-
-
-def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:  # noqa: ARG001
-    """W_O by head: (head, head_dim, model)."""
-    attention = network.get_submodule(f"layers.{layer}.attention")
-    assert isinstance(attention, Attention)
-    return attention.output_by_head()
 
 
 def head(network: nn.Module, hidden: Tensor) -> Tensor:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
+from engine.nn.attention import Attention
 from engine.sites import Block, Site
 from engine.tap import Tap
 
@@ -71,3 +73,42 @@ class Family:
     number: Callable[[nn.Module, Any, Tensor], Tensor | None] = lambda *_: None
     reads_numbers: Callable[[Any], bool] = lambda _: False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position
+
+
+def ids(network: nn.Module, tokens: tuple[Token, ...]) -> Tensor:
+    """Token ids as a batch of one, (1, position), where the network is."""
+    return torch.tensor([[token.id for token in tokens]], device=next(network.parameters()).device)
+
+
+def run_one_stack(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
+    """One forward pass over one input, of a network that takes token ids and nothing else."""
+    (those,) = tokens.values()
+    hidden: Tensor = network(ids(network, those), tap=tap)
+    return hidden
+
+
+def run_two_stacks(network: Any, tokens: Tokens, tap: Tap) -> Tensor:
+    """One forward pass over one source and one target, of a network that encodes and decodes."""
+    memory = network.encode(ids(network, tokens["encoder"]), tap=tap)
+    hidden: Tensor = network.decode(ids(network, tokens["decoder"]), memory, tap=tap)
+    return hidden
+
+
+def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:
+    """W_O by head, (head, head_dim, model), of a network that has its layers in `layers`, or in one stack each."""
+    layers = network.get_submodule("layers" if hasattr(network, "layers") else f"{stack}.layers")
+    attention = layers.get_submodule(f"{layer}.{'cross' if block == 'cross' else 'attention'}")
+    assert isinstance(attention, Attention)
+    return attention.output_by_head()
+
+
+def head(network: Any, hidden: Tensor) -> Tensor:
+    """Logits of the hidden states that a forward pass gave, of a network that has a `head`."""
+    logits: Tensor = network.head(hidden)
+    return logits
+
+
+def unembed(network: Any, stream: Tensor) -> Tensor:
+    """Logits of a residual stream of the last stack, through its final norm where it has one."""
+    last = getattr(network, "decoder", network)
+    return head(network, stream if last.final_norm is None else last.final_norm(stream))

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens
+from engine.models.family import Family, Shape, head, output_weight, run_one_stack, unembed
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, GatedFeedForward
 from engine.nn.norms import RMSNorm
@@ -181,32 +180,6 @@ def rules(config: Config) -> Rules:
     )
 
 
-def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
-    """One forward pass over one input."""
-    device = next(network.parameters()).device
-    hidden: Tensor = network(torch.tensor([[token.id for token in tokens["decoder"]]], device=device), tap=tap)
-    return hidden
-
-
-def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:  # noqa: ARG001
-    """W_O by head: (head, head_dim, model)."""
-    attention = network.get_submodule(f"layers.{layer}.attention")
-    assert isinstance(attention, Attention)
-    return attention.output_by_head()
-
-
-def head(network: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits of the hidden states that a forward pass gave."""
-    assert isinstance(network, Llama)
-    return network.head(hidden)
-
-
-def unembed(network: nn.Module, stream: Tensor) -> Tensor:
-    """Logits of a residual stream."""
-    assert isinstance(network, Llama)
-    return network.head(network.final_norm(stream))
-
-
 FAMILY = Family(
     name="llama",
     model_types=("llama", "qwen2"),
@@ -217,7 +190,7 @@ FAMILY = Family(
     sites=sites,
     blocks=blocks,
     rules=rules,
-    run=run,
+    run=run_one_stack,
     output_weight=output_weight,
     head=head,
     unembed=unembed,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens
+from engine.models.family import Family, Shape, Tokens, ids
 from engine.nn.attention import softmax
 from engine.nn.recurrent import GATES, Recurrent, recurrent_sites
 from engine.sites import Block, Site, site, sites_of
@@ -174,7 +174,7 @@ def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
         values = [[[token.value] for token in tokens["sequence"]]]
         x = torch.tensor(values, device=parameter.device, dtype=parameter.dtype)
     else:
-        x = torch.tensor([[token.id for token in tokens["sequence"]]], device=parameter.device)
+        x = ids(network, tokens["sequence"])
     read: Tensor = network(x, tap=tap)
     return read
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens
+from engine.models.family import Family, Shape, Tokens, ids
 from engine.nn.additive import KINDS, Alignment
 from engine.nn.recurrent import GATES, Recurrent, State, recurrent_sites
 from engine.sites import Block, Site, site, sites_of
@@ -206,9 +206,7 @@ def rules(config: Config) -> Rules:
 
 def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
     """One forward pass over one source and one target."""
-    device = next(network.parameters()).device
-    source, target = (torch.tensor([[t.id for t in tokens[stack]]], device=device) for stack in ("encoder", "decoder"))
-    read: Tensor = network(source, target, tap=tap)
+    read: Tensor = network(ids(network, tokens["encoder"]), ids(network, tokens["decoder"]), tap=tap)
     return read
 
 

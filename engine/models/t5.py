@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens
+from engine.models.family import Family, Shape, head, output_weight, run_two_stacks, unembed
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from engine.nn.norms import RMSNorm
@@ -240,33 +239,6 @@ def rules(config: Config) -> Rules:
     )
 
 
-def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
-    """One forward pass over one source and one target."""
-    assert isinstance(network, T5)
-    device = network.token.weight.device
-    source, target = (torch.tensor([[t.id for t in tokens[stack]]], device=device) for stack in ("encoder", "decoder"))
-    return network.decode(target, network.encode(source, tap=tap), tap=tap)
-
-
-def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:
-    """W_O by head: (head, head_dim, model)."""
-    attention = network.get_submodule(f"{stack}.layers.{layer}.{'cross' if block == 'cross' else 'attention'}")
-    assert isinstance(attention, Attention)
-    return attention.output_by_head()
-
-
-def head(network: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits of the hidden states that a forward pass gave."""
-    assert isinstance(network, T5)
-    return network.head(hidden)
-
-
-def unembed(network: nn.Module, stream: Tensor) -> Tensor:
-    """Logits of a residual stream of the decoder."""
-    assert isinstance(network, T5)
-    return network.head(network.decoder.final_norm(stream))
-
-
 FAMILY = Family(
     name="t5",
     model_types=("t5",),
@@ -277,7 +249,7 @@ FAMILY = Family(
     sites=sites,
     blocks=blocks,
     rules=rules,
-    run=run,
+    run=run_two_stacks,
     output_weight=output_weight,
     head=head,
     unembed=unembed,
