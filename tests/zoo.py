@@ -11,6 +11,7 @@ import transformers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from engine import checkpoint
+from engine.models import recurrent as one_sequence
 from engine.models import seq2seq
 
 SENTENCES = [
@@ -23,7 +24,11 @@ SPECIAL = ["<pad>", "</s>"]
 
 
 def make(root: Path) -> tuple[Path, ...]:
-    """Writes tiny-gpt2, tiny-llama, tiny-t5, tiny-gru (with attention) and tiny-lstm (without any)."""
+    """Writes the folders and says which.
+
+    tiny-gpt2, tiny-llama, tiny-t5; tiny-gru (with attention) and tiny-lstm (without any); and two networks over one
+    sequence that pool it by attention: tiny-sentiment gives it a class, tiny-numbers reads numbers and says one.
+    """
     torch.manual_seed(0)
     words, marked = _tokenizer(), _tokenizer(ends=True)
     size = words.get_vocab_size()
@@ -65,7 +70,20 @@ def make(root: Path) -> tuple[Path, ...]:
         (folder / "config.json").write_text(json.dumps({"model_type": "seq2seq", **vars(config)}))
         checkpoint.save(seq2seq.Seq2Seq(config), seq2seq.rules(config), folder / "model.safetensors")
         marked.save(str(folder / "tokenizer.json"))
-    return tuple(root / name for name in (*transformer, *recurrent))
+    pool = {"hidden": 24, "pool": 1}
+    one = {
+        "tiny-sentiment": one_sequence.Config(
+            kind="lstm", task="class", vocabulary=size, embedding=16, labels=("negative", "positive"), **pool
+        ),
+        "tiny-numbers": one_sequence.Config(kind="rnn", task="number", steps=20, **pool),
+    }
+    for name, config in one.items():
+        folder = root / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": "recurrent", **vars(config)}))
+        checkpoint.save(one_sequence.Network(config), one_sequence.rules(config), folder / "model.safetensors")
+    words.save(str(root / "tiny-sentiment" / "tokenizer.json"))
+    return tuple(root / name for name in (*transformer, *recurrent, *one))
 
 
 def _tokenizer(*, ends: bool = False) -> tokenizers.Tokenizer:

@@ -35,7 +35,7 @@
  * @property {string} text
  * @property {string | null} pair
  * @property {string | null} [target] null where the decoder said it by itself
- * @property {{stack: string, positions: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[]} | null} [prediction]
+ * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], number?: number} | null} [prediction]
  * @property {Record<string, Token[]>} tokens
  * @property {{name: string, layers: number, heads: number, blocks: Block[]}[]} stacks
  */

@@ -154,6 +154,37 @@ def test_what_comes_next(visit: Open, server: str) -> None:
     expect(visit().page.locator("#next")).to_be_hidden()
 
 
+def test_a_class_of_the_whole_is_said(visit: Open, server: str) -> None:
+    seen = visit({"model": "tiny-sentiment", "text": SOURCE})
+    labels = traced(server, "tiny-sentiment")["prediction"]["labels"]
+    best = max(labels, key=lambda label: label["probability"])
+    expect(seen.page.locator("#next h3")).to_have_text("Class")
+    expect(seen.page.locator("#next li")).to_have_count(2)
+    expect(seen.page.locator("#next li .token").first).to_have_text(best["label"])
+    assert str(best["probability"])[:6] in (seen.page.locator("#next li").first.get_attribute("title") or "")
+    weights = maps(server, "tiny-sentiment")
+    assert shown(seen) == pytest.approx(max(weights), rel=1e-5)
+
+
+def test_a_network_that_reads_numbers_says_one(visit: Open, server: str) -> None:
+    series = "0.1 0.1 0.2 0.3 0.5"
+    seen = visit({"model": "tiny-numbers", "text": series})
+    said = traced(server, "tiny-numbers", series)["prediction"]["number"]
+    title = seen.page.locator("#next h3 .value").get_attribute("title") or ""
+    assert float(title.replace("−", "-")) == pytest.approx(said, rel=1e-5)
+    seen.run("one two")
+    expect(seen.page.locator("#problem")).to_contain_text("reads numbers")
+    assert seen.page.locator("#next h3").is_visible()  # the old picture stays
+
+
+def maps(server: str, model: str) -> list[float]:
+    """The one row of a pool: what the whole takes from each token."""
+    id = traced(server, model)["id"]
+    answer = httpx.get(f"{server}/api/v1/traces/{id}/attention", headers={"accept": "application/json"})
+    row: list[float] = answer.json()["values"][0][0][0]
+    return row
+
+
 def test_additive_attention_says_its_own_formula(visit: Open) -> None:
     page = visit(GRU).page
     expect(page.locator("#focus-title")).to_have_text("Alignment")
