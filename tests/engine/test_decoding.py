@@ -60,6 +60,15 @@ def test_the_digest_tells_a_decoded_target_from_a_given_one(pair: tuple[nn.Modul
     decoded, given = ours.inputs(source="un chien"), ours.inputs(source="un chien", target="one dog")
     assert engine.digest(ours, decoded) == engine.trace(ours, decoded).digest
     assert engine.digest(ours, decoded) != engine.digest(ours, given)
+    assert engine.digest(ours, decoded) != engine.digest(ours, replace(decoded, decode=False))
+
+
+def test_decoding_ends_with_the_stop_token(pair: tuple[nn.Module, engine.Model]) -> None:
+    _, ours = pair
+    said = [t.id for t in engine.trace(ours, source="un chien court").tokens["decoder"]]
+    stop = said[1]
+    stopped = replace(ours, config=replace(ours.config, stop=stop))
+    assert [t.id for t in engine.trace(stopped, source="un chien court").tokens["decoder"]] == said[:1]
 
 
 def test_patches_are_in_force_while_decoding(pair: tuple[nn.Module, engine.Model]) -> None:
