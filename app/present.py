@@ -44,7 +44,7 @@ def model(known: Known) -> Json:
         "revision": known.model.sha256 if known.model else card.sha256,
         "status": known.status,
         "pairs": known.model.family.pairs if known.model else None,
-        "targets": known.model.family.decodes is not None if known.model else None,
+        "targets": known.model.family.start is not None if known.model else None,
         "scores": card.scores,
         "examples": [asdict(example) for example in card.examples],
     }

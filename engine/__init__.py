@@ -4,9 +4,12 @@
 >>> model = engine.load("minilm")
 >>> trace = engine.trace(model, "The animal didn't cross the street because it was too tired")
 >>> trace.slice("encoder.5.self.pattern", head=[11], query=[11])
+>>> engine.generate(engine.load("gpt2"), "Two dogs", max_new_tokens=20, temperature=0.8, seed=1)
 """
 
 from engine import derive, errors
+from engine.decoding import Beam, Candidate, Decoding, Step, decode
+from engine.generate import continued, generate, prompt
 from engine.gradients import Logit, Loss, gradients
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
 from engine.model import Inputs, Model, digest, load, trace
@@ -20,9 +23,12 @@ from engine.trace import Trace
 __all__ = [
     "SILENT",
     "Arithmetic",
+    "Beam",
     "Block",
+    "Candidate",
     "Capture",
     "Copy",
+    "Decoding",
     "Example",
     "Heads",
     "Inputs",
@@ -37,6 +43,7 @@ __all__ = [
     "Recorder",
     "Scale",
     "Site",
+    "Step",
     "Tap",
     "Token",
     "Trace",
@@ -45,11 +52,15 @@ __all__ = [
     "attention",
     "card",
     "cards",
+    "continued",
+    "decode",
     "derive",
     "digest",
     "errors",
+    "generate",
     "gradients",
     "heads",
     "load",
+    "prompt",
     "trace",
 ]

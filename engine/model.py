@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine import checkpoint, registry
 from engine.checkpoint import Progress
+from engine.decoding import LONGEST, Decoding, decode
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
@@ -84,6 +85,21 @@ class Model:
         return self.family.head is not None and self.family.predicts(self.config)
 
     @property
+    def generates(self) -> bool:
+        """Whether it can continue a text, token by token."""
+        return self.predicts and self.family.resume is not None
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The ids of the tokens that end a text."""
+        return self.family.stops(self.config)
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """The ids of the tokens that it must not say, whatever their logits."""
+        return self.family.never(self.config)
+
+    @property
     def limit(self) -> int:
         """The most tokens that it takes."""
         return self.family.shape(self.config).limit
@@ -143,19 +159,18 @@ class Model:
         if ids is not None:
             if pair is not None or target is not None or set(ids) != set(self.family.stacks):
                 raise BadInput(f"Give token ids for {' and '.join(self.family.stacks)}, and nothing else.")
-            tokens = {name: self._from_ids(ids[name]) for name in ids}
+            tokens = {name: self.from_ids(ids[name]) for name in ids}
         elif self.tokenizer is None:
             raise TokenizerMissing(f"{self.id} has no tokenizer.json, so it can only trace token ids: ids={{...}}.")
         else:
             assert text is not None
             tokens = {first: self.tokenizer.encode(text, pair, limit=self.limit)}
-            if self.family.decodes is not None:
-                start, stop = self.family.decodes(self.config)
+            if self.family.start is not None:
                 said = self.target_tokenizer or self.tokenizer
                 given = said.encode(target, limit=self.limit) if target is not None else ()
                 # A decoder is given what it should say one step late: a start token first, and no end.
-                kept = given[:-1] if given and given[-1].id == stop else given
-                tokens[last] = (*self._from_ids([start]), *kept)
+                kept = given[:-1] if given and given[-1].id in self.stops else given
+                tokens[last] = (*self.from_ids([self.family.start(self.config)]), *kept)
         for block in self.blocks:  # a pool's one query belongs to no token of the text
             tokens.setdefault(block.query_stack, (Token(0, "the whole", "the whole", None, None, special=True),))
         for those in tokens.values():
@@ -163,7 +178,8 @@ class Model:
                 raise TooLong(len(those), self.limit)
         return Inputs(tokens, text, pair, target, decode=ids is None and target is None and first != last)
 
-    def _from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+    def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids stand for; `BadInput` where the vocabulary has no such id."""
         size = self.family.shape(self.config).vocabulary
         if not ids:
             raise BadInput("There are no token ids to trace. Give at least one.")
@@ -178,6 +194,11 @@ class Model:
         if tokenizer is None:
             return tuple(Token(id, str(id), str(id), None, None) for id in ids)
         return tokenizer.from_ids(ids)
+
+    def written(self, ids: Sequence[int]) -> str:
+        """The text that these ids of the last stack make together; the ids themselves where there is no tokenizer."""
+        tokenizer = self.target_tokenizer or self.tokenizer
+        return " ".join(map(str, ids)) if tokenizer is None else tokenizer.written(ids)
 
 
 def load(
@@ -345,26 +366,17 @@ def trace(
     )
 
 
-LONGEST = 128
-"""Most tokens that a decoder says where nobody gave it a target."""
-
-
 def decoded(model: Model, tokens: Tokens, patches: Sequence[Patch] = ()) -> dict[str, tuple[Token, ...]]:
     """The same tokens with the decoder's completed greedily, under the same patches, up to its stop token."""
-    assert model.family.decodes is not None
-    assert model.family.head is not None
     last = model.family.stacks[-1]
-    _, stop = model.family.decodes(model.config)
-    said = list(tokens[last])
-    with torch.inference_mode():
-        while len(said) < min(LONGEST, model.limit):
-            recorder = Recorder(model.sites, Capture(sites=()), patches)
-            hidden = model.family.run(model.network, {**tokens, last: tuple(said)}, recorder)
-            best = int(model.family.head(model.network, hidden[0, -1]).argmax())
-            if best == stop:
-                break
-            said += model.named([best])
-    return {**tokens, last: tuple(said)}
+    steps, said = decode(model, tokens, Decoding(max_new_tokens=LONGEST, top=1), patches), ()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            said = end.value
+            break
+    return {**tokens, last: (*tokens[last], *model.named(said))}
 
 
 TOP = 10

@@ -39,11 +39,14 @@ class Edit(ABC):
         """The patch as plain data; part of the digest of a trace that it changed."""
         return {"operation": self.operation, "address": self.address, "where": self.where}
 
-    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None) -> Tensor:
+    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None, *, growing: bool = False) -> Tensor:
         """`value` with the chosen part changed; `axes` names its axes. Raises `BadPatch` and `BadIndex`.
 
-        Inside a `step` of a recurrent network, the axis of time has length 1 and stands for that step.
+        Inside a `step`, the axis of time has length 1 and stands for that step. Of a text that is still `growing`,
+        positions that are not there yet are left for later.
         """
+        if growing and "distance" in self.where:
+            raise BadPatch(f"The distances of {self.address} move while a text grows. Patch the scores instead.")
         chosen = torch.ones(value.shape, dtype=torch.bool, device=value.device)
         for axis, indices in self.where.items():
             if axis not in axes:
@@ -54,14 +57,16 @@ class Edit(ABC):
             dim = axes.index(axis)
             line = torch.zeros(value.shape[dim], dtype=torch.bool, device=value.device)
             for index in indices:
+                if growing and axis in TIME and index >= len(line):
+                    continue
                 if not 0 <= index < len(line):
                     raise BadIndex(axis, index, len(line))
                 line[index] = True
             chosen &= line.view([-1 if d == dim else 1 for d in range(value.dim())])
-        return torch.where(chosen, self.changed(value, axes, step), value)
+        return torch.where(chosen, self.changed(value, axes, step, growing=growing), value)
 
     @abstractmethod
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:
         """What the value would be if it were changed everywhere; broadcasts to its shape."""
 
 
@@ -70,7 +75,7 @@ class Zero(Edit):
 
     operation = "zero"
 
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:  # noqa: ARG002
         return torch.zeros_like(value)
 
 
@@ -79,10 +84,10 @@ class Mean(Edit):
 
     operation = "mean"
 
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
-        if step is not None:
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:
+        if step is not None or growing:
             raise BadPatch(f"{self.address} is computed step by step: the mean over its positions is not known yet.")
-        over = next((axis for axis in ("position", "query", "key") if axis in axes), None)
+        over = next((axis for axis in TIME if axis in axes), None)
         if over is None:
             raise BadPatch(f"{self.address} has no axis of positions to take a mean over.")
         return value.mean(axes.index(over), keepdim=True)
@@ -100,7 +105,7 @@ class Scale(Edit):
     def to_json(self) -> dict[str, Any]:
         return super().to_json() | {"factor": self.factor}
 
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:  # noqa: ARG002
         return value * self.factor
 
 
@@ -117,7 +122,7 @@ class Knockout(Edit):
                 "Zero on the pattern."
             )
 
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:  # noqa: ARG002
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:  # noqa: ARG002
         return torch.full_like(value, float("-inf"))
 
 
@@ -138,7 +143,7 @@ class Copy(Edit):
         self.positions = None if positions is None else dict(positions)
         if positions is not None:
             time = [axis for axis in TIME if axis in self.axes]
-            if "key" in self.axes or len(time) != 1:
+            if len(time) != 1:
                 raise BadPatch(f"{address} has no single axis of positions: copy it without naming positions.")
             where[time[0]] = list(positions)
             for at in positions.values():
@@ -150,13 +155,17 @@ class Copy(Edit):
         positions = None if self.positions is None else [[to, at] for to, at in self.positions.items()]
         return super().to_json() | {"source": self.source, "positions": positions}
 
-    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None) -> Tensor:
+    def changed(self, value: Tensor, axes: tuple[str, ...], step: Step | None, *, growing: bool) -> Tensor:
         other = self.value.to(value)[None]
         time = next((axes.index(axis) for axis in TIME if axis in axes), None)
         if self.positions is None:
             if step is not None and time is not None and step[1] < other.shape[time]:
                 other = other.narrow(time, step[1], 1)
-            if other.shape != value.shape:
+            for dim, axis in enumerate(axes):
+                later = axis in TIME and not (step is not None and dim == time)
+                if growing and later and other.shape[dim] > value.shape[dim]:
+                    other = other.narrow(dim, 0, value.shape[dim])
+            if other.shape[1:] != value.shape[1:]:
                 there, here = tuple(self.value.shape), tuple(value.shape[1:])
                 raise BadPatch(f"{self.address} is {there} in the other trace and {here} here. Name the positions.")
             return other

@@ -20,7 +20,8 @@ from engine.sites import Site
 Step = tuple[str, int]
 """The axis of time that a step is taken along, and which one it is."""
 
-TIME = ("position", "query")
+TIME = ("position", "query", "key")
+"""Axes along which a text grows; the first that a site has is its axis of time."""
 
 
 class Tap(Protocol):
@@ -35,7 +36,7 @@ class Tap(Protocol):
         ...
 
     def during(self, step: int) -> Tap:
-        """The same observer inside one step of a recurrent network: values have no axis of time there."""
+        """The same observer inside one step: values have no axis of time there, or one of length 1."""
         ...
 
     def wants(self, *names: str) -> bool:
@@ -70,8 +71,11 @@ class Patch(Protocol):
         """The site that is changed."""
         ...
 
-    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None) -> Tensor:
-        """The changed value; `value` itself stays as it was. In a `step`, its axis of time holds that step only."""
+    def apply(self, value: Tensor, axes: tuple[str, ...], step: Step | None = None, *, growing: bool = False) -> Tensor:
+        """The changed value; `value` itself stays as it was. In a `step`, its axis of time holds that step only.
+
+        Where the text is still `growing`, a patch may name positions that are not there yet.
+        """
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -100,11 +104,20 @@ class Capture:
 
 
 class Recorder:
-    """Applies patches and keeps tensors, with their batch axis, in `tensors` by address."""
+    """Applies patches and keeps tensors, with their batch axis, in `tensors` by address.
+
+    Of a text that is still `growing` nothing is kept: only the patches are applied.
+    """
 
     def __init__(
-        self, sites: Mapping[str, Site], capture: Capture | None = None, patches: Sequence[Patch] = ()
+        self,
+        sites: Mapping[str, Site],
+        capture: Capture | None = None,
+        patches: Sequence[Patch] = (),
+        *,
+        growing: bool = False,
     ) -> None:
+        self._growing = growing
         capture = capture or Capture()
         self.tensors: dict[str, Tensor] = {}
         self._sites = sites
@@ -128,18 +141,22 @@ class Recorder:
         if self._step is not None:
             return self._in_step(address, self._step, value)
         for patch in self._patches.get(address, ()):
-            value = patch.apply(value, self._sites[address].axes)
-        if address in self._kept:
+            value = patch.apply(value, self._sites[address].axes, growing=self._growing)
+        if address in self._kept and not self._growing:
             self.tensors[address] = value
         return value
 
     def _in_step(self, address: str, step: int, value: Tensor) -> Tensor:
         axes = self._sites[address].axes
-        time = next(axis for axis in TIME if axis in axes)
+        time = next((axis for axis in TIME if axis in axes), None)
+        now = None if time is None else (time, step)
         for patch in self._patches.get(address, ()):
-            at = axes.index(time)
-            value = patch.apply(value.unsqueeze(at), axes, (time, step)).squeeze(at)
-        if address in self._kept:
+            if time is not None and value.dim() < len(axes):  # a recurrent cell has no axis of time
+                at = axes.index(time)
+                value = patch.apply(value.unsqueeze(at), axes, now, growing=self._growing).squeeze(at)
+            else:
+                value = patch.apply(value, axes, now, growing=self._growing)
+        if address in self._kept and not self._growing:
             self._steps.setdefault(address, {})[step] = value
         return value
 

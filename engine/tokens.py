@@ -50,6 +50,10 @@ class Tokenizer(Protocol):
         """The tokens that these ids stand for, taken as they are."""
         ...
 
+    def written(self, ids: Sequence[int]) -> str:
+        """The text that these ids make together, without special tokens."""
+        ...
+
 
 class FileTokenizer:
     """A tokenizer.json, read by the `tokenizers` library.
@@ -133,6 +137,10 @@ class FileTokenizer:
             tokens.append(Token(id, text, piece, None, None, special=id in self._special, continues=continues))
         return tuple(tokens)
 
+    def written(self, ids: Sequence[int]) -> str:
+        """The text that these ids make together, without special tokens."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
     def _as_written(self, piece: str) -> tuple[str, bool]:
         """The piece without the vocabulary's marks, and whether it goes on with the word before it."""
         decoder = self._tokenizer.decoder
@@ -197,6 +205,11 @@ class SentencePieces:
             for id, piece in zip(ids, pieces, strict=True)
         )
 
+    def written(self, ids: Sequence[int]) -> str:
+        """The text that these ids make together, without special tokens."""
+        pieces = [token.piece for token in self.from_ids(ids) if not token.special]
+        return "".join(pieces).replace(SPACE, " ").strip()
+
 
 SPACE = "\u2581"
 """How SentencePiece writes the space before a word."""
@@ -225,3 +238,8 @@ class Numbers:
     def from_ids(self, ids: Sequence[int]) -> tuple[Token, ...]:  # noqa: ARG002
         """Numbers have no ids."""
         raise BadInput("This model reads numbers, which have no token ids. Send them as a text: 1 1 2 3 5 8.")
+
+    def written(self, ids: Sequence[int]) -> str:
+        """Numbers have no ids."""
+        self.from_ids(ids)
+        return ""

@@ -196,11 +196,11 @@ class Trace:
         return cut(self._model(place.address).look_inside(place, x, hidden, start, memory), picks.values())
 
     def _logits(self, place: Site, picks: dict[str, Pick]) -> Tensor:
-        if place.sibling("readout") in self.sites:
-            return self._model(place.address).head(cut(self._recorded(place, "readout"), [picks["position"]]))[
-                ..., picks["vocab"]
-            ]
         last = max(s.layer for s in self.sites.values() if s.stack == place.stack and s.layer is not None)
+        for read in (place.sibling("readout"), site("hidden", place.stack, last, "cell").address):
+            if read in self.sites:  # a recurrent network: there is no residual stream, and no norm before the head
+                states = cut(self._recorded(self.site(read), self.site(read).name), [picks["position"]])
+                return self._model(place.address).head(states)[..., picks["vocab"]]
         stream = self._recorded(site("resid.post", place.stack, last), "resid.post")
         return self.lens(cut(stream, [picks["position"]]))[..., picks["vocab"]]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.nn.attention import Attention
+from engine.nn.cache import Cache
 from engine.sites import Block, Site
 from engine.tap import Tap
 
@@ -46,10 +47,15 @@ class Family:
     `unembed(network, stream)` of any residual stream, through the final norm where there is one; they are None where
     the network has no such thing. `output_weight(network, stack, layer, block)` is W_O by head:
     (head, head_dim, model), and `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
-    positions whose prediction a trace holds. `decodes(config)` gives the start and the stop token of a decoder that has
-    an encoder beside it; `pairs` says whether the model reads two texts. `predicts(config)` says whether this one has
-    its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or of each token, and
-    `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text is a list of them.
+    positions whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says
+    whether this one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or
+    of each token, and `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text
+    is a list of them.
+
+    What continues a text has `resume(network, ids, cache, tap)`, which reads the next tokens of the last stack and
+    gives what the head reads; `stops(config)` are the tokens that end a text, `never(config)` those that are not said.
+    A decoder beside an encoder also has `encode(network, source, cache, tap)`, which reads the source before that, and
+    `start(config)`, its first token.
     """
 
     name: str
@@ -66,7 +72,11 @@ class Family:
     cell: Callable[[nn.Module, str, int, str], Recurrent] | None = None
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
-    decodes: Callable[[Any], tuple[int, int]] | None = None
+    resume: Callable[[nn.Module, Tensor, Cache, Tap], Tensor] | None = None
+    encode: Callable[[nn.Module, Tensor, Cache, Tap], None] | None = None
+    start: Callable[[Any], int] | None = None
+    stops: Callable[[Any], tuple[int, ...]] = lambda _: ()
+    never: Callable[[Any], tuple[int, ...]] = lambda _: ()
     pairs: bool = False
     predicts: Callable[[Any], bool] = lambda _: True
     classify: Callable[[nn.Module, Any, Tensor], tuple[tuple[str, ...], Tensor] | None] | None = None
@@ -92,6 +102,30 @@ def run_two_stacks(network: Any, tokens: Tokens, tap: Tap) -> Tensor:
     memory = network.encode(ids(network, tokens["encoder"]), tap=tap)
     hidden: Tensor = network.decode(ids(network, tokens["decoder"]), memory, tap=tap)
     return hidden
+
+
+def resume_one_stack(network: nn.Module, ids: Tensor, cache: Cache, tap: Tap) -> Tensor:
+    """Hidden states of the next tokens, (batch, position, model), after those that the cache remembers."""
+    hidden: Tensor = network(ids, cache=cache, tap=tap)
+    return hidden
+
+
+def encode_source(network: Any, source: Tensor, cache: Cache, tap: Tap) -> None:
+    """Read the source and remember its hidden states."""
+    cache.keep("memory", (network.encode(source, tap=tap),))
+
+
+def resume_decoder(network: Any, ids: Tensor, cache: Cache, tap: Tap) -> Tensor:
+    """Hidden states of the next tokens of the target, (batch, query, model)."""
+    (memory,) = cache.kept("memory") or ()
+    hidden: Tensor = network.decode(ids, memory, cache=cache, tap=tap)
+    return hidden
+
+
+def stop_tokens(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids that end a text, of a config.json that names one, several or none in `eos_token_id`."""
+    named = config.get("eos_token_id")
+    return () if named is None else tuple(named) if isinstance(named, list) else (int(named),)
 
 
 def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:

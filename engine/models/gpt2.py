@@ -12,8 +12,18 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules, Step
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, head, output_weight, run_one_stack, unembed
+from engine.models.family import (
+    Family,
+    Shape,
+    head,
+    output_weight,
+    resume_one_stack,
+    run_one_stack,
+    stop_tokens,
+    unembed,
+)
 from engine.nn.attention import Attention
+from engine.nn.cache import Cache, further, read_before
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
 from engine.sites import ATTENTION, MLP, NORM, Block, Site, site, sites_of
@@ -39,6 +49,7 @@ class Config:
     bias: bool = True
     tied: bool = True
     linear: bool = False
+    stops: tuple[int, ...] = ()
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any]) -> Config:
@@ -63,6 +74,7 @@ class Config:
             bias=config.get("bias", True),
             tied=config.get("tie_word_embeddings", config["model_type"] != "mingpt"),
             linear=config["model_type"] != "gpt2",
+            stops=stop_tokens(config),
         )
 
 
@@ -77,10 +89,10 @@ class Layer(nn.Module):
         hidden = config.hidden or 4 * config.width
         self.mlp = FeedForward(config.width, hidden, config.activation, bias=config.bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None, *, tap: Tap) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, *, cache: Cache | None, tap: Tap) -> Tensor:
         x = tap("resid.pre", x)  # (batch, position, model)
         at_self, at_mlp = tap.at("self"), tap.at("mlp")
-        x = x + self.attention(self.attention_norm(x, tap=at_self), mask=mask, tap=at_self)
+        x = x + self.attention(self.attention_norm(x, tap=at_self), mask=mask, cache=cache, tap=at_self)
         x = tap("resid.mid", x)
         x = x + self.mlp(self.mlp_norm(x, tap=at_mlp), tap=at_mlp)
         return tap("resid.post", x)
@@ -97,15 +109,18 @@ class Gpt2(nn.Module):
         self.final_norm = LayerNorm(config.width, config.eps, bias=config.bias)
         self.untied_head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
 
-    def forward(self, ids: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> Tensor:
+    def forward(
+        self, ids: Tensor, mask: Tensor | None = None, *, cache: Cache | None = None, tap: Tap = SILENT
+    ) -> Tensor:
         """Hidden states (batch, position, model) of `ids` (batch, position); `mask` is False for padding."""
         tap = tap.at("decoder")
-        places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+        first = read_before(cache)
+        places = torch.arange(first, first + ids.shape[1], device=ids.device).expand_as(ids)
         x: Tensor = tap("embed.token", self.token(ids))
         x = x + tap("embed.position", self.position(places))
         keys = None if mask is None else mask[:, None, None, :]  # (batch, 1, 1, key)
         for index, layer in enumerate(self.layers):
-            x = layer(x, keys, tap=tap.at(index))
+            x = layer(x, keys, cache=further(cache, index), tap=tap.at(index))
         hidden: Tensor = self.final_norm(x, tap=tap.at("final"))
         return hidden
 
@@ -188,6 +203,8 @@ FAMILY = Family(
     blocks=blocks,
     rules=rules,
     run=run_one_stack,
+    resume=resume_one_stack,
+    stops=lambda c: c.stops,
     output_weight=output_weight,
     head=head,
     unembed=unembed,

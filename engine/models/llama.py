@@ -11,8 +11,18 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, head, output_weight, run_one_stack, unembed
+from engine.models.family import (
+    Family,
+    Shape,
+    head,
+    output_weight,
+    resume_one_stack,
+    run_one_stack,
+    stop_tokens,
+    unembed,
+)
 from engine.nn.attention import Attention
+from engine.nn.cache import Cache, further
 from engine.nn.feedforward import ACTIVATIONS, GatedFeedForward
 from engine.nn.norms import RMSNorm
 from engine.nn.positions import Rope, Rotary
@@ -39,6 +49,7 @@ class Config:
     out_bias: bool = False
     mlp_bias: bool = False
     tied: bool = False
+    stops: tuple[int, ...] = ()
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any]) -> Config:
@@ -65,6 +76,7 @@ class Config:
             out_bias=not qwen and config.get("attention_bias", False),
             mlp_bias=config.get("mlp_bias", False),
             tied=config.get("tie_word_embeddings", False),
+            stops=stop_tokens(config),
         )
 
 
@@ -87,10 +99,10 @@ class Layer(nn.Module):
         self.mlp_norm = RMSNorm(config.width, config.eps)
         self.mlp = GatedFeedForward(config.width, config.hidden, config.activation, bias=config.mlp_bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None, *, tap: Tap) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, *, cache: Cache | None, tap: Tap) -> Tensor:
         x = tap("resid.pre", x)  # (batch, position, model)
         at_self, at_mlp = tap.at("self"), tap.at("mlp")
-        x = x + self.attention(self.attention_norm(x, tap=at_self), mask=mask, tap=at_self)
+        x = x + self.attention(self.attention_norm(x, tap=at_self), mask=mask, cache=cache, tap=at_self)
         x = tap("resid.mid", x)
         x = x + self.mlp(self.mlp_norm(x, tap=at_mlp), tap=at_mlp)
         return tap("resid.post", x)
@@ -106,13 +118,15 @@ class Llama(nn.Module):
         self.final_norm = RMSNorm(config.width, config.eps)
         self.untied_head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
 
-    def forward(self, ids: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> Tensor:
+    def forward(
+        self, ids: Tensor, mask: Tensor | None = None, *, cache: Cache | None = None, tap: Tap = SILENT
+    ) -> Tensor:
         """Hidden states (batch, position, model) of `ids` (batch, position); `mask` is False for padding."""
         tap = tap.at("decoder")
         x: Tensor = tap("embed.token", self.token(ids))
         keys = None if mask is None else mask[:, None, None, :]  # (batch, 1, 1, key)
         for index, layer in enumerate(self.layers):
-            x = layer(x, keys, tap=tap.at(index))
+            x = layer(x, keys, cache=further(cache, index), tap=tap.at(index))
         hidden: Tensor = self.final_norm(x, tap=tap.at("final"))
         return hidden
 
@@ -191,6 +205,8 @@ FAMILY = Family(
     blocks=blocks,
     rules=rules,
     run=run_one_stack,
+    resume=resume_one_stack,
+    stops=lambda c: c.stops,
     output_weight=output_weight,
     head=head,
     unembed=unembed,

@@ -1,5 +1,8 @@
 """Recurrent networks over one sequence: next token, a class or a number of the whole, or a class of every token.
 
+Many-to-one is a class or a number of the whole, many-to-many a class of every token, and one-to-many a single token
+whose successors are each read back in: `engine.generate` with a network for the next token (Karpathy 2015).
+
 A network that reads the whole sequence may pool its states by attention: one learned query, and the states as keys and
 values (Raffel & Ellis 2016; with one number per state and a bias per position, the attention layer of Keras tutorials).
 """
@@ -15,8 +18,9 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens, ids
+from engine.models.family import Family, Shape, Tokens, ids, resume_one_stack
 from engine.nn.attention import softmax
+from engine.nn.cache import Cache, further
 from engine.nn.recurrent import GATES, Recurrent, recurrent_sites
 from engine.sites import Block, Site, site, sites_of
 from engine.tap import SILENT, Tap
@@ -44,6 +48,7 @@ class Config:
     steps: int | None = None
     labels: tuple[str, ...] = ()
     positions: int = 512
+    stop: int | None = None
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> Config:
@@ -106,7 +111,7 @@ class Network(nn.Module):
         outputs = {"next-token": config.vocabulary or 0, "number": 1}.get(config.task, len(config.labels))
         self.output = nn.Linear(config.width, outputs)
 
-    def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
+    def forward(self, x: Tensor, *, cache: Cache | None = None, tap: Tap = SILENT) -> Tensor:
         """What the output layer reads: of ids (batch, position) or numbers (batch, position, 1).
 
         (batch, position, width), or (batch, 1, width) of the whole.
@@ -116,7 +121,7 @@ class Network(nn.Module):
             x = tap("embed.token", self.token(x))
         ends: list[Tensor] = []
         for index, cell in enumerate(self.forwards):
-            hidden, (last, *_) = cell(x, tap=tap.at(index, "cell"))
+            hidden, (last, *_) = cell(x, cache=further(cache, index), tap=tap.at(index, "cell"))
             ends = [last]
             if len(self.backwards):
                 other, (first, *_) = self.backwards[index](x, tap=tap.at(index, "reverse"))
@@ -135,6 +140,8 @@ def sites(config: Config) -> Iterator[Site]:
         yield from sites_of(recurrent_sites(config.kind), "sequence", layer, "cell")
         if config.bidirectional:
             yield from sites_of(recurrent_sites(config.kind), "sequence", layer, "reverse")
+    if config.task == "next-token":
+        yield site("logits", "sequence")
     if config.pool is not None:
         names = ("q", "k", "v", "score.weight", "energy", "scores.raw", "scores.scaled", "scores", "pattern", "z")
         yield from sites_of(names, "sequence", 0, "pool")
@@ -212,6 +219,8 @@ FAMILY = Family(
     blocks=blocks,
     rules=rules,
     run=run,
+    resume=resume_one_stack,
+    stops=lambda c: () if c.stop is None else (c.stop,),
     cell=cell,
     head=head,
     predicts=lambda c: c.task == "next-token",

@@ -18,6 +18,7 @@ from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
 from engine.models.family import Family, Shape, Tokens, ids
 from engine.nn.additive import KINDS, Alignment
+from engine.nn.cache import Cache, further, read_before
 from engine.nn.recurrent import GATES, Recurrent, State, recurrent_sites
 from engine.sites import Block, Site, site, sites_of
 from engine.tap import SILENT, Tap
@@ -113,23 +114,37 @@ class Decoder(nn.Module):
         bridges = iter(self.bridges)
         return [tuple(next(bridges)(part).tanh() for part in final) for final in finals]
 
-    def forward(self, ids: Tensor, memory: Tensor, finals: list[State], mask: Tensor | None, *, tap: Tap) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        memory: Tensor,
+        finals: list[State],
+        mask: Tensor | None,
+        *,
+        cache: Cache | None = None,
+        tap: Tap,
+    ) -> Tensor:
         """What the head reads at each step, (batch, query, embedding)."""
         words = tap("embed.token", self.token(ids))
         cells = [cell for cell in self.cells if isinstance(cell, Recurrent)]
         taps = [tap.at(index, "cell") for index in range(len(cells))]
-        states = [cell.begin(state, at) for cell, state, at in zip(cells, self.start(finals), taps, strict=True)]
+        caches = [further(cache, index) for index in range(len(cells))]
+        before = [None if kept is None else kept.kept("state") for kept in caches]
+        begun = zip(cells, before, self.start(finals), taps, strict=True)
+        states = [state or cell.begin(start, at) for cell, state, start, at in begun]
         cross = tap.at(0, "cross")
-        keys = None if self.alignment is None else self.alignment.keys(memory, tap=cross)
+        keys = None if cache is None else cache.kept("source")
+        if keys is None and self.alignment is not None:
+            keys = self.alignment.keys(memory, tap=cross)
 
         def look(state: Tensor, step: int) -> list[Tensor]:
             if self.alignment is None or keys is None:
                 return []
-            return [self.alignment(state, *keys, mask, tap=cross.during(step))]
+            return [self.alignment(state, keys[0], keys[1], mask, tap=cross.during(step))]
 
+        first = read_before(cache)
         read = []
-        for step in range(ids.shape[1]):
-            word = words[:, step]
+        for step, word in enumerate(words.unbind(1), first):
             seen = look(states[-1][0], step) if self.looks_first else []
             x = torch.cat([word, *seen], -1)
             for index, cell in enumerate(cells):
@@ -139,6 +154,12 @@ class Decoder(nn.Module):
             seen = seen if self.looks_first else look(x, step)
             parts = [x, *seen, *([word] if self.looks_first else [])]
             read.append(tap.during(step)("readout", self.readout(torch.cat(parts, -1)).tanh()))
+        if cache is not None:
+            for kept, state in zip(caches, states, strict=True):
+                assert kept is not None
+                kept.keep("state", state)
+            if keys is not None:
+                cache.keep("source", keys)
         return torch.stack(read, 1)
 
 
@@ -210,6 +231,24 @@ def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
     return read
 
 
+def encode(network: nn.Module, source: Tensor, cache: Cache, tap: Tap) -> None:
+    """Read the source: its states are looked back at, and the last of each layer is where the decoder starts."""
+    assert isinstance(network, Seq2Seq)
+    memory, finals = network.encoder(source, None, tap=tap.at("encoder"))
+    cache.keep("memory", (memory,))
+    for index, final in enumerate(finals):
+        cache.at(index).keep("final", final)
+
+
+def resume(network: nn.Module, ids: Tensor, cache: Cache, tap: Tap) -> Tensor:
+    """What the head reads at each of the next tokens of the target."""
+    assert isinstance(network, Seq2Seq)
+    finals = [cache.at(index).kept("final") or () for index in range(len(network.decoder.cells))]
+    (memory,) = cache.kept("memory") or ()
+    read: Tensor = network.decoder(ids, memory, finals, None, cache=cache, tap=tap.at("decoder"))
+    return read
+
+
 def cell(network: nn.Module, stack: str, layer: int, block: str) -> Recurrent:
     """The recurrent cell of one layer."""
     part = "cells" if stack == "decoder" else {"cell": "forwards", "reverse": "backwards"}[block]
@@ -238,5 +277,8 @@ FAMILY = Family(
     run=run,
     cell=cell,
     head=head,
-    decodes=lambda c: (c.start, c.stop),
+    encode=encode,
+    resume=resume,
+    start=lambda c: c.start,
+    stops=lambda c: (c.stop,),
 )

@@ -12,8 +12,18 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, head, output_weight, run_two_stacks, unembed
+from engine.models.family import (
+    Family,
+    Shape,
+    encode_source,
+    head,
+    output_weight,
+    resume_decoder,
+    run_two_stacks,
+    unembed,
+)
 from engine.nn.attention import Attention
+from engine.nn.cache import Cache, further, read_before
 from engine.nn.feedforward import ACTIVATIONS, FeedForward, GatedFeedForward
 from engine.nn.norms import RMSNorm
 from engine.nn.positions import RelativeBias
@@ -104,14 +114,17 @@ class Layer(nn.Module):
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
         *,
+        cache: Cache | None = None,
         tap: Tap,
     ) -> Tensor:
         x = tap("resid.pre", x)  # (batch, position, model)
         at_self, at_cross, at_mlp = tap.at("self"), tap.at("cross"), tap.at("mlp")
-        x = x + self.attention(self.attention_norm(x, tap=at_self), mask=mask, bias=bias, tap=at_self)
+        normed = self.attention_norm(x, tap=at_self)
+        x = x + self.attention(normed, mask=mask, bias=bias, cache=further(cache, "self"), tap=at_self)
         x = tap("resid.mid", x)
         if self.cross is not None and self.cross_norm is not None:
-            x = x + self.cross(self.cross_norm(x, tap=at_cross), memory, memory_mask, tap=at_cross)
+            normed = self.cross_norm(x, tap=at_cross)
+            x = x + self.cross(normed, memory, memory_mask, cache=further(cache, "cross"), tap=at_cross)
             x = tap("resid.cross", x)
         x = x + self.mlp(self.mlp_norm(x, tap=at_mlp), tap=at_mlp)
         return tap("resid.post", x)
@@ -133,12 +146,13 @@ class Stack(nn.Module):
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
         *,
+        cache: Cache | None = None,
         tap: Tap,
     ) -> Tensor:
         x = tap("embed.token", x)
-        bias = self.bias(x.shape[1], tap=tap.at("self"))
+        bias = self.bias(read_before(cache) + x.shape[1], x.shape[1], tap=tap.at("self"))
         for index, layer in enumerate(self.layers):
-            x = layer(x, bias, mask, memory, memory_mask, tap=tap.at(index))
+            x = layer(x, bias, mask, memory, memory_mask, cache=further(cache, index), tap=tap.at(index))
         hidden: Tensor = self.final_norm(x, tap=tap.at("final"))
         return hidden
 
@@ -160,10 +174,18 @@ class T5(nn.Module):
         hidden: Tensor = self.encoder(self.token(ids), keys, tap=tap.at("encoder"))
         return hidden
 
-    def decode(self, ids: Tensor, memory: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> Tensor:
+    def decode(
+        self,
+        ids: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        cache: Cache | None = None,
+        tap: Tap = SILENT,
+    ) -> Tensor:
         """The decoder's hidden states (batch, query, model); `mask` is False where the source is padding."""
         keys = None if mask is None else mask[:, None, None, :]
-        hidden: Tensor = self.decoder(self.token(ids), None, memory, keys, tap=tap.at("decoder"))
+        hidden: Tensor = self.decoder(self.token(ids), None, memory, keys, cache=cache, tap=tap.at("decoder"))
         return hidden
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -253,5 +275,8 @@ FAMILY = Family(
     output_weight=output_weight,
     head=head,
     unembed=unembed,
-    decodes=lambda c: (c.start, c.stop),
+    encode=encode_source,
+    resume=resume_decoder,
+    start=lambda c: c.start,
+    stops=lambda c: (c.stop,),
 )

@@ -16,8 +16,18 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, head, output_weight, run_two_stacks, unembed
+from engine.models.family import (
+    Family,
+    Shape,
+    encode_source,
+    head,
+    output_weight,
+    resume_decoder,
+    run_two_stacks,
+    unembed,
+)
 from engine.nn.attention import Attention
+from engine.nn.cache import Cache, further, read_before
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
 from engine.nn.positions import sinusoids
@@ -48,6 +58,7 @@ class Config:
     target_vocabulary: int | None = None  # where source and target do not share their tokens
     start: int = 0
     stop: int = 0
+    never: tuple[int, ...] = ()  # tokens that it must not say, such as Marian's padding
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> Config:
@@ -76,6 +87,7 @@ class Config:
             target_vocabulary=(config.get("decoder_vocab_size") or config["vocab_size"]) if separate else None,
             start=config["decoder_start_token_id"],
             stop=config["eos_token_id"],
+            never=tuple(words[0] for words in config.get("bad_words_ids") or () if len(words) == 1),
         )
 
 
@@ -92,14 +104,22 @@ class Layer(nn.Module):
         self.mlp, self.mlp_norm = FeedForward(config.width, config.hidden, config.activation), norm()
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, memory: Tensor | None, memory_mask: Tensor | None, *, tap: Tap
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        memory: Tensor | None,
+        memory_mask: Tensor | None,
+        *,
+        cache: Cache | None,
+        tap: Tap,
     ) -> Tensor:
         at_self, at_cross, at_mlp = tap.at("self"), tap.at("cross"), tap.at("mlp")
-        attention, mlp = partial(self.attention, mask=mask, tap=at_self), partial(self.mlp, tap=at_mlp)
+        attention = partial(self.attention, mask=mask, cache=further(cache, "self"), tap=at_self)
+        mlp = partial(self.mlp, tap=at_mlp)
         x = tap("resid.pre", x)  # (batch, position, model)
         x = tap("resid.mid", self.add(x, attention, self.attention_norm, at_self))
         if self.cross is not None and self.cross_norm is not None:
-            cross = partial(self.cross, memory=memory, mask=memory_mask, tap=at_cross)
+            cross = partial(self.cross, memory=memory, mask=memory_mask, cache=further(cache, "cross"), tap=at_cross)
             x = tap("resid.cross", self.add(x, cross, self.cross_norm, at_cross))
         return tap("resid.post", self.add(x, mlp, self.mlp_norm, at_mlp))
 
@@ -125,12 +145,14 @@ class Stack(nn.Module):
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
         *,
+        cache: Cache | None = None,
         tap: Tap,
     ) -> Tensor:
-        places = waves(x.shape[1], x.shape[2], self.interleaved, x.dtype, x.device)
+        first, last = read_before(cache), read_before(cache) + x.shape[1]
+        places = waves(1 << (last - 1).bit_length(), x.shape[2], self.interleaved, x.dtype, x.device)[first:last]
         x = tap("embed.token", x) + tap("embed.position", places.expand_as(x))
         for index, layer in enumerate(self.layers):
-            x = layer(x, mask, memory, memory_mask, tap=tap.at(index))
+            x = layer(x, mask, memory, memory_mask, cache=further(cache, index), tap=tap.at(index))
         return x if self.final_norm is None else self.final_norm(x, tap=tap.at("final"))
 
 
@@ -165,10 +187,20 @@ class Transformer(nn.Module):
         hidden: Tensor = self.encoder(self.token(ids) * self.scale, keys, tap=tap.at("encoder"))
         return hidden
 
-    def decode(self, ids: Tensor, memory: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> Tensor:
+    def decode(
+        self,
+        ids: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        *,
+        cache: Cache | None = None,
+        tap: Tap = SILENT,
+    ) -> Tensor:
         """The decoder's hidden states (batch, query, model); `mask` is False where the source is padding."""
         keys = None if mask is None else mask[:, None, None, :]
-        hidden: Tensor = self.decoder(self.target(ids) * self.scale, None, memory, keys, tap=tap.at("decoder"))
+        hidden: Tensor = self.decoder(
+            self.target(ids) * self.scale, None, memory, keys, cache=cache, tap=tap.at("decoder")
+        )
         return hidden
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -258,5 +290,9 @@ FAMILY = Family(
     output_weight=output_weight,
     head=head,
     unembed=unembed,
-    decodes=lambda c: (c.start, c.stop),
+    encode=encode_source,
+    resume=resume_decoder,
+    start=lambda c: c.start,
+    stops=lambda c: (c.stop,),
+    never=lambda c: tuple(c.never),
 )

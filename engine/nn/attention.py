@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.cache import Cache, read_before
 from engine.nn.positions import Rotary
 from engine.tap import SILENT, Tap
 
@@ -52,15 +53,14 @@ def attend(
     bias: Tensor | None = None,
     tap: Tap,
 ) -> Tensor:
-    """Weighted sums of values, (batch, head, query, d).
+    """Weighted sums of values, (batch, head, query, d), of queries, keys and values that were shown already.
 
     `mask` is True where a query may attend to a key, and broadcasts to (batch, head, query, key) as `bias` does;
     `causal` shuts out keys that come after the query, the last query being at the last key.
     """
-    q, k, v = tap("q", q), tap("k", k), tap("v", v)
     explicit = tap.wants("scores", "pattern")
     triangle = causal and q.shape[2] == k.shape[2] and mask is None and bias is None and not explicit
-    if causal and not triangle:  # the fused kernel knows a plain triangle without being given it
+    if causal and not triangle and q.shape[2] > 1:  # the kernel knows a plain triangle; one query, the last, sees all
         places = torch.arange(k.shape[2], device=q.device)
         seen = causal_mask(places[k.shape[2] - q.shape[2] :], places)
         mask = seen if mask is None else mask & seen
@@ -113,16 +113,36 @@ class Attention(nn.Module):
         mask: Tensor | None = None,
         bias: Tensor | None = None,
         *,
+        cache: Cache | None = None,
         tap: Tap = SILENT,
     ) -> Tensor:
-        """Queries from `x` (batch, query, model); keys and values from `memory`, or from `x` itself."""
-        memory = x if memory is None else memory
-        q, k, v = (self.split(part) for part in (self.q(x), self.k(memory), self.v(memory)))
+        """Queries from `x` (batch, query, model); keys and values from `memory`, or from `x` itself.
+
+        With a `cache`, `x` is what comes after the positions read before, and its queries see those as well.
+        """
+        q = self.split(self.q(x))
         if self.rotary is not None:
-            q, k = tap("q.raw", q), tap("k.raw", k)
-            q, k = self.rotary(q), self.rotary(k)
+            q = self.rotary(tap("q.raw", q), read_before(cache))
+        q = tap("q", q)
+        k, v = self.keys_and_values(x, memory, cache, tap)
         z = attend(q, k, v, scale=self.scale, causal=self.causal, mask=mask, bias=bias, tap=tap)
         return tap("out", self.out(z.transpose(1, 2).flatten(2)))
+
+    def keys_and_values(self, x: Tensor, memory: Tensor | None, cache: Cache | None, tap: Tap) -> tuple[Tensor, Tensor]:
+        """Both (batch, kv_head, key, d): of `memory`, or of everything up to the end of `x`."""
+        if cache is not None and memory is not None and (kept := cache.kept("source")):
+            return kept[0], kept[1]
+        seen = x if memory is None else memory
+        k, v = self.split(self.k(seen)), self.split(self.v(seen))
+        if self.rotary is not None:
+            k = self.rotary(tap("k.raw", k), read_before(cache))
+        k, v = tap("k", k), tap("v", v)
+        if cache is None:
+            return k, v
+        if memory is not None:
+            cache.keep("source", (k, v))
+            return k, v
+        return cache.extend("k", k), cache.extend("v", v)
 
     def split(self, x: Tensor) -> Tensor:
         """(batch, position, head · head_dim) to (batch, head, position, head_dim), as a view."""

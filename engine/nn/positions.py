@@ -125,15 +125,19 @@ class RelativeBias(nn.Module):
         self.buckets, self.furthest, self.both_ways = buckets, furthest, both_ways
         self.bias = nn.Embedding(buckets, heads)
 
-    def forward(self, length: int, *, tap: Tap = SILENT) -> Tensor:
-        """(1, head, query, key) for a text of that length; shows `bias.by_distance`, (1, head, distance)."""
+    def forward(self, length: int, queries: int | None = None, *, tap: Tap = SILENT) -> Tensor:
+        """(1, head, query, key) for a text of that length, or for its last `queries` only.
+
+        Shows `bias.by_distance`, (1, head, distance).
+        """
         distances = torch.arange(1 - length, length, device=self.bias.weight.device)
         buckets = relative_buckets(distances, buckets=self.buckets, furthest=self.furthest, both_ways=self.both_ways)
         table = tap("bias.by_distance", self.bias(buckets).T[None])
-        return by_distance(table, length)
+        return by_distance(table, length, queries)
 
 
-def by_distance(table: Tensor, length: int) -> Tensor:
-    """Spread (..., distance), from 1 - length to length - 1, over (..., query, key)."""
+def by_distance(table: Tensor, length: int, queries: int | None = None) -> Tensor:
+    """Spread (..., distance), from 1 - length to length - 1, over (..., query, key), or over the last `queries`."""
     places = torch.arange(length)
-    return table[..., places[None, :] - places[:, None] + length - 1]
+    asking = places if queries is None else places[length - queries :]
+    return table[..., places[None, :] - asking[:, None] + length - 1]

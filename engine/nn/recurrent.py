@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from engine.nn.cache import Cache, read_before
 from engine.tap import SILENT, Tap
 
 State = tuple[Tensor, ...]
@@ -44,20 +45,35 @@ class Recurrent(nn.Module):
         return (nothing, nothing) if self.kind == "lstm" else (nothing,)
 
     def forward(
-        self, x: Tensor, state: State | None = None, mask: Tensor | None = None, *, tap: Tap = SILENT
+        self,
+        x: Tensor,
+        state: State | None = None,
+        mask: Tensor | None = None,
+        *,
+        cache: Cache | None = None,
+        tap: Tap = SILENT,
     ) -> tuple[Tensor, State]:
         """States after each position, (batch, position, hidden), and the last one.
 
-        `mask` (batch, position) is False for padding at the end of a text, where the state stays as it was.
+        `mask` (batch, position) is False for padding at the end of a text, where the state stays as it was. With a
+        `cache`, reading goes on from the state that it ended in before.
         """
         x = tap("input", x)
-        state = self.begin(self.start(x) if state is None else state, tap)
+        before = None if cache is None else cache.kept("state")
+        state = before or self.begin(self.start(x) if state is None else state, tap)
+        hidden, state = self.run(x, state, mask, read_before(cache), tap)
+        if cache is not None:
+            cache.keep("state", state)
+        return hidden, state
+
+    def run(self, x: Tensor, state: State, mask: Tensor | None, first: int, tap: Tap) -> tuple[Tensor, State]:
+        """As `forward`, from that state on, the first position being the text's `first`."""
         if not tap.wants(*GATES[self.kind], "cell", "hidden"):
             hidden, state = self.fused(x, state, mask)
             return tap("hidden", hidden), state
         states: dict[int, Tensor] = {}
         for at in reversed(range(x.shape[1])) if self.reverse else range(x.shape[1]):
-            after = self.step(x[:, at], state, tap=tap.during(at))
+            after = self.step(x[:, at], state, tap=tap.during(first + at))
             if mask is not None:
                 after = tuple(torch.where(mask[:, at, None], new, old) for new, old in zip(after, state, strict=True))
             state = after
