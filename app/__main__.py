@@ -76,6 +76,19 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("--out", metavar="FILE", type=Path, required=True, help="the safetensors file to write")
     trace.set_defaults(run=run_trace)
 
+    generate = commands.add_parser("generate", help="continue a text", description="Continue a text, token by token.")
+    generate.add_argument("text", metavar="TEXT", help="how it begins; an encoder-decoder's source")
+    generate.add_argument("--target", metavar="TEXT", help="how an encoder-decoder's answer begins")
+    generate.add_argument("--model", metavar="M", required=True, help="a model's id or a folder")
+    generate.add_argument("--max-new-tokens", metavar="N", type=int, default=20, help="(default: %(default)s)")
+    generate.add_argument("--temperature", metavar="T", type=float, default=0.0, help="0 takes the likeliest (default)")
+    generate.add_argument("--top-k", metavar="K", type=int, help="draw among that many of the likeliest")
+    generate.add_argument("--top-p", metavar="P", type=float, help="draw among the fewest with this probability")
+    generate.add_argument("--seed", metavar="N", type=int, default=0, help="(default: %(default)s)")
+    generate.add_argument("--beams", metavar="N", type=int, default=1, help="texts continued side by side")
+    generate.add_argument("--out", metavar="FILE", type=Path, help="write the trace of all of it there")
+    generate.set_defaults(run=run_generate)
+
     models = commands.add_parser(
         "models", help="list the models", description="List the models that are known by name."
     )
@@ -222,6 +235,38 @@ def run_trace(options: argparse.Namespace) -> int:
         raise Failure(f"can't write {options.out}: {error.strerror or error}.") from None
     tokens = sum(len(those) for those in trace.tokens.values())
     print(f"{options.out}: {tokens} tokens, {len(trace.tensors)} tensors, {size / 2**20:.1f} MiB")
+    return 0
+
+
+def run_generate(options: argparse.Namespace) -> int:
+    """Print what a model says, as it says it."""
+    import engine  # noqa: PLC0415
+
+    settings = read_settings()
+    names = ("max_new_tokens", "temperature", "top_k", "top_p", "seed", "beams")
+    try:
+        how = engine.Decoding(**{name: getattr(options, name) for name in names})
+        with reading() as progress:
+            model = engine.load(options.model, device=settings.device, progress=progress)
+        inputs = engine.prompt(model, options.text, target=options.target)
+        steps, ids, shown = engine.decode(model, inputs.tokens, how), list[int](), ""
+        while True:
+            try:
+                ids.append(next(steps).token.id)
+            except StopIteration as end:
+                said = end.value
+                break
+            if how.beams == 1 and ids[-1] not in model.stops:  # of several beams, which is best is known at the end
+                text = model.written(ids)
+                print(text[len(shown) :], end="", flush=True)
+                shown = text
+        print(model.written(said)[len(shown) :])
+        if options.out:
+            options.out.write_bytes(engine.trace(model, engine.continued(model, inputs, said)).to_bytes())
+    except engine.errors.EngineError as error:
+        raise Failure(error.detail) from None
+    except OSError as error:
+        raise Failure(f"can't write {options.out}: {error.strerror or error}.") from None
     return 0
 
 

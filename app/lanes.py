@@ -42,9 +42,12 @@ class Lane:
         self._histogram = histogram
         self._executor = ThreadPoolExecutor(threads, name, initializer=partial(torch.set_num_threads, torch_threads))
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """What `work` gives, from another thread; `Busy` where too much is waiting already."""
-        if self.queue is not None and self.under_way >= self.threads + self.queue:
+    async def run(self, work: Callable[[], T], *, admitted: bool = False) -> T:
+        """What `work` gives, from another thread; `Busy` where too much is waiting already.
+
+        What goes on with something that was let in before is `admitted`, and waits however much does.
+        """
+        if not admitted and self.queue is not None and self.under_way >= self.threads + self.queue:
             wait = self.patience()
             raise Busy(
                 f"{self.under_way} are under way. Try again in {wait} seconds.", headers={"retry-after": str(wait)}

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import VERSION, files, middleware, problems, schemas
 from app.metrics import Metrics
-from app.routes import health, models, pages, traces
+from app.routes import generate, health, models, pages, traces
 from app.runner import LocalRunner
 from app.settings import Settings
 from engine.checkpoint import Progress
@@ -56,15 +57,21 @@ def create_app(settings: Settings | None = None, progress: Progress | None = Non
     app.state.assets = files.Assets(files.folder("static"))
     app.state.templates = pages.Templates()
     problems.install(app)
-    for router in (models.router, traces.router, health.router, pages.router):
+    for router in (models.router, traces.router, generate.router, health.router, pages.router):
         app.include_router(router)
     return app
+
+
+BESIDE: tuple[type[BaseModel], ...] = (schemas.ProblemBody, schemas.Step, schemas.Generated)
+"""Bodies that no route declares: those of problems and of events."""
 
 
 def _describe(app: FastAPI, opening: str | None) -> None:
     """Complete the OpenAPI document: the shape of problems, and parameters that the API page can try at once."""
     document = app.openapi()
-    _, found = models_json_schema([(schemas.ProblemBody, "serialization")], ref_template="#/components/schemas/{model}")
+    _, found = models_json_schema(
+        [(kind, "serialization") for kind in BESIDE], ref_template="#/components/schemas/{model}"
+    )
     document["components"]["schemas"] |= found["$defs"]
     for path, calls in document["paths"].items():
         for parameter in (parameter for call in calls.values() for parameter in call.get("parameters", ())):

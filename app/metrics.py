@@ -21,6 +21,7 @@ class Metrics:
         self.traces = Counter(
             "headlight_traces", "Traces asked for, by where they came from.", ("source",), registry=self.registry
         )
+        self.generated = Counter("headlight_generated_tokens", "Tokens generated.", registry=self.registry)
         self.forward = Histogram(
             "headlight_forward_seconds", "Time of one forward pass.", buckets=FAST, registry=self.registry
         )

@@ -45,6 +45,7 @@ def model(known: Known) -> Json:
         "status": known.status,
         "pairs": known.model.family.pairs if known.model else None,
         "targets": known.model.family.start is not None if known.model else None,
+        "generates": known.model.generates if known.model else None,
         "scores": card.scores,
         "examples": [asdict(example) for example in card.examples],
     }
@@ -117,10 +118,32 @@ def trace(recipe: Recipe, made: engine.Trace) -> Json:
         "stacks": stacks(made.blocks),
         "prediction": made.prediction,
         "target": recipe.target,
+        "said": recipe.said,
         "patches": list(made.patches),
         "parent": made.parent,
         "seed": made.seed,
     }
+
+
+def step(made: engine.Step) -> Json:
+    """One more token; see `schemas.Step`."""
+    return {
+        "position": made.position,
+        "token": written(made.token),
+        "probability": made.probability,
+        "top": [
+            {"token": written(other.token), "probability": other.probability, "chance": other.chance}
+            for other in made.top
+        ],
+        "seconds": made.seconds,
+        "ended": made.ended,
+        "beams": [{**vars(beam), "token": written(beam.token)} for beam in made.beams],
+    }
+
+
+def written(token: engine.Token) -> Json:
+    """A token that belongs to no place in a text; see `schemas.Written`."""
+    return {name: getattr(token, name) for name in ("id", "text", "piece", "special", "continues")}
 
 
 def attention(made: engine.Trace, maps: engine.Maps, *, reduce: str | None) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -42,13 +42,41 @@ class Recipe:
     pair: str | None = None
     target: str | None = None
     patches: tuple[schemas.Patch, ...] = ()
+    said: tuple[int, ...] | None = None  # token ids after the prompt, where the text was continued
 
     @property
     def nbytes(self) -> int:
         """Roughly what remembering it costs: Python may take four bytes a character, and some for the objects."""
         letters = sum(len(text or "") for text in (self.text, self.pair, self.target))
         places = sum(len(at) for patch in self.patches for at in (*patch.where.values(), patch.positions or ()))
-        return 400 + 4 * letters + 2000 * len(self.patches) + 100 * places
+        return 400 + 4 * letters + 2000 * len(self.patches) + 100 * places + 40 * len(self.said or ())
+
+
+class Generation:
+    """A text that is being continued, one step at a time; at its end, `recipe` makes the replay.
+
+    Whoever stops asking stops the work: between two steps nothing runs, and others get their turn.
+    """
+
+    def __init__(self, lane: Lane, steps: engine.Steps, recipe: Recipe, metrics: Metrics) -> None:
+        self._lane, self._steps, self._metrics = lane, steps, metrics
+        self._said = recipe.said or ()
+        self._begun = False
+        self.recipe = recipe
+
+    async def step(self) -> engine.Step | None:
+        """The next token; None at the end. `Busy` where too much waits before the first."""
+        admitted, self._begun = self._begun, True
+        return await self._lane.run(self._next, admitted=admitted)
+
+    def _next(self) -> engine.Step | None:
+        try:
+            step = next(self._steps)
+        except StopIteration as end:
+            self.recipe = replace(self.recipe, said=(*self._said, *end.value))
+            return None
+        self._metrics.generated.inc()
+        return step
 
 
 @dataclass(frozen=True)
@@ -92,6 +120,10 @@ class Runner(Protocol):
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
         """The trace that the recipe makes; `Busy` where too many are waiting."""
+        ...
+
+    async def generate(self, recipe: Recipe, how: engine.Decoding) -> Generation:
+        """The text of the recipe, ready to be continued."""
         ...
 
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
@@ -185,6 +217,13 @@ class LocalRunner:
         if ("trace", digest) in self._flights:
             self._metrics.traces.labels("shared").inc()
         return await self._once(("trace", digest), lambda: self._compute(model, inputs, patches, digest))
+
+    async def generate(self, recipe: Recipe, how: engine.Decoding) -> Generation:
+        model = await self.model(recipe.model)
+        patches = [await self._patch(patch) for patch in recipe.patches]
+        said = recipe.said or ()
+        inputs = await self.describe(lambda: engine.prompt(model, recipe.text, target=recipe.target, said=said))
+        return Generation(self._forward, engine.decode(model, inputs.tokens, how, patches), recipe, self._metrics)
 
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
         recipe = self._recipes.get(digest) or self._pinned.get(digest)
@@ -282,5 +321,8 @@ def opening(card: engine.ModelCard) -> Recipe:
 
 def prepare(model: engine.Model, recipe: Recipe, patches: Sequence[engine.Patch]) -> tuple[engine.Inputs, str]:
     """Tokens and digest of a recipe: cheap, and enough to know whether the trace is already there."""
-    inputs = model.inputs(recipe.text, pair=recipe.pair, target=recipe.target)
+    if recipe.said is None:
+        inputs = model.inputs(recipe.text, pair=recipe.pair, target=recipe.target)
+    else:
+        inputs = engine.prompt(model, recipe.text, target=recipe.target, said=recipe.said)
     return inputs, engine.digest(model, inputs, patches=patches)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+import engine
 from app.selection import AnySelection, Selection
 from app.wire import Dtype
 from app.words import cut
@@ -81,6 +82,38 @@ class Patch(Strict):
         return self
 
 
+class Decoding(Strict):
+    """How a text is continued."""
+
+    max_new_tokens: int = Field(20, ge=1, le=4096, description="The most tokens to add.")
+    temperature: float = Field(
+        0.0, ge=0, le=100, description="0 takes the likeliest token; below 1 is bolder, above 1 more varied."
+    )
+    top_k: int | None = Field(None, ge=1, le=1_000_000, description="Draw among that many of the likeliest.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Draw among the fewest with this probability together.")
+    repetition_penalty: float = Field(1.0, gt=0, le=100, description="Above 1, what was said becomes less likely.")
+    beams: int = Field(1, ge=1, le=16, description="Texts continued side by side, of which the best is kept.")
+    length_penalty: float = Field(1.0, ge=-10, le=10, description="Of beams: above 1 prefers longer texts.")
+    stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=list, max_length=8, description="Texts that end it, besides the model's own stop token."
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="The same seed gives the same text.")
+    top: int = Field(10, ge=1, le=100, description="How many of the likeliest tokens each step names.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Decoding:
+        if self.beams > 1 and self.temperature > 0:
+            raise PydanticCustomError(
+                "decoding", "Beam search draws nothing: leave out the temperature, or use one beam."
+            )
+        return self
+
+    def settings(self) -> engine.Decoding:
+        """As the engine takes them."""
+        given = {name: getattr(self, name) for name in Decoding.model_fields}
+        return engine.Decoding(**given | {"stop": tuple(self.stop)})
+
+
 class TraceRequest(Strict):
     """A text, or two, to run a model over."""
 
@@ -103,6 +136,20 @@ class TraceRequest(Strict):
         None, description="What an encoder-decoder says; it decodes greedily where this is left out."
     )
     patches: list[Patch] = Field(default_factory=list, max_length=64, description="Interventions, in this order.")
+    generate: Decoding | None = Field(
+        None, description="Continue the text first, and trace all of it. POST /generate sends it token by token."
+    )
+    said: list[Annotated[int, Field(ge=0)]] | None = Field(
+        None,
+        max_length=65_536,
+        description="Token ids that stand after the text, as a generation's last event has them.",
+    )
+
+    @model_validator(mode="after")
+    def _continued(self) -> TraceRequest:
+        if self.pair is not None and (self.generate is not None or self.said is not None):
+            raise PydanticCustomError("pair", "A text that is continued has no pair: leave one of them out.")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -111,6 +158,20 @@ class TraceRequest(Strict):
         if isinstance(data, dict) and "source" in data and "text" not in data:
             return {("text" if name == "source" else name): value for name, value in data.items()}
         return data
+
+
+class GenerateRequest(Decoding):
+    """A text to continue, and how."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    model: str = Field(max_length=200, description="A model's id, from GET /models: one that generates.")
+    text: str = Field(description="What is continued; an encoder-decoder's source.")
+    target: str | None = Field(None, description="How an encoder-decoder's answer begins.")
+    said: list[Annotated[int, Field(ge=0)]] = Field(
+        default_factory=list, max_length=65_536, description="Token ids to go on from, after the text or the target."
+    )
+    patches: list[Patch] = Field(default_factory=list, max_length=64, description="Interventions, in this order.")
 
 
 def _chosen(what: str, **more: Any) -> Any:
@@ -217,6 +278,7 @@ class Model(BaseModel):
     status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
     pairs: bool | None = Field(description="Whether it reads two texts; null until it is loaded.")
     targets: bool | None = Field(description="Whether it says a target to a source; null until it is loaded.")
+    generates: bool | None = Field(description="Whether it continues texts; null until it is loaded.")
     scores: dict[str, float]
     examples: list[Example]
 
@@ -288,9 +350,63 @@ class Trace(BaseModel):
     stacks: list[Stack]
     prediction: dict[str, Any] | None = Field(description="null for an encoder without a head.")
     target: str | None = Field(description="What the decoder was given to say; null where it decoded by itself.")
+    said: list[int] | None = Field(description="Ids of the tokens that continue the text; null where it was not.")
     patches: list[dict[str, Any]]
     parent: str | None = Field(description="The id of the same trace without patches; null where there are none.")
     seed: int
+
+
+class Written(BaseModel):
+    """A token that belongs to no place in a text that someone sent."""
+
+    id: int
+    text: str
+    piece: str
+    special: bool
+    continues: bool
+
+
+class Candidate(BaseModel):
+    """A token that could come next."""
+
+    token: Written
+    probability: float = Field(description="As the network gives it.")
+    chance: float = Field(description="What it is drawn with, after temperature, penalty and cuts.")
+
+
+class Beam(BaseModel):
+    """A node of the beam tree; nodes are numbered in the order in which they come."""
+
+    parent: int | None = Field(description="The node before it; null at the root.")
+    token: Written
+    log_probability: float = Field(description="Of the whole text up to here.")
+    kept: bool = Field(description="Whether it is continued.")
+    ended: bool = Field(description="Whether it is a whole text.")
+
+
+class Step(BaseModel):
+    """The data of a `token` event."""
+
+    position: int = Field(description="Its place in the last stack.")
+    token: Written
+    probability: float
+    top: list[Candidate]
+    seconds: float = Field(description="What this step took.")
+    ended: Literal["token", "text", "length"] | None = Field(
+        description="Why the text ends here: a stop token, a stop text, or no room; null where it goes on."
+    )
+    beams: list[Beam] = Field(description="Nodes that this step added to the beam tree.")
+
+
+class Generated(BaseModel):
+    """The data of the `done` event."""
+
+    id: str = Field(description="Of the trace of all of it, for GET /traces/{id}.")
+    location: str
+    text: str = Field(description="What was said after the prompt.")
+    said: list[int] = Field(description="The same as token ids, what was forced included; a stop token is not.")
+    ended: Literal["token", "text", "length"]
+    seconds: float
 
 
 class Attention(BaseModel):

@@ -8,7 +8,7 @@
 """
 
 from engine import derive, errors
-from engine.decoding import Beam, Candidate, Decoding, Step, decode
+from engine.decoding import Beam, Candidate, Decoding, Step, Steps, decode
 from engine.generate import continued, generate, prompt
 from engine.gradients import Logit, Loss, gradients
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
@@ -44,6 +44,7 @@ __all__ = [
     "Scale",
     "Site",
     "Step",
+    "Steps",
     "Tap",
     "Token",
     "Trace",

@@ -65,7 +65,7 @@ OBJECT = {"type": "object"}
 )
 async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: RunnerDep) -> Response:
     """Run a model over a text. The id that comes back is the same for the same text, model and weights."""
-    recipe = recipe_of(wanted)
+    recipe = await recipe_of(wanted, runner)
     trace = await runner.trace(recipe)
     body = await runner.describe(lambda: present.dump(present.trace(recipe, trace)))
     location = request.scope.get("root_path", "") + request.app.url_path_for("read_trace", id=trace.digest)
@@ -191,7 +191,7 @@ async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
 )
 async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep) -> Response:
     """One shot: text in, tokens and maps out."""
-    trace = await runner.trace(recipe_of(wanted))
+    trace = await runner.trace(await recipe_of(wanted, runner))
 
     def encode() -> bytes:
         answer = _attention(trace, wanted, wire.JSON, settings)
@@ -201,9 +201,16 @@ async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: 
     return Response(await runner.derive(encode), headers={"cache-control": "no-store"}, media_type=wire.JSON)
 
 
-def recipe_of(wanted: schemas.TraceRequest) -> Recipe:
-    """What to remember of a request."""
-    return Recipe(wanted.model, wanted.text, wanted.pair, wanted.target, tuple(wanted.patches))
+async def recipe_of(wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
+    """What to remember of a request; a text that shall be continued first is."""
+    said = None if wanted.said is None else tuple(wanted.said)
+    recipe = Recipe(wanted.model, wanted.text, wanted.pair, wanted.target, tuple(wanted.patches), said)
+    if wanted.generate is None:
+        return recipe
+    generation = await runner.generate(recipe, wanted.generate.settings())
+    while await generation.step():
+        pass
+    return generation.recipe
 
 
 async def _lasting(

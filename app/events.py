@@ -1,0 +1,40 @@
+"""Server-sent events: an answer that comes in pieces, each a name and a JSON body."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from fastapi import Request
+from fastapi.sse import format_sse_event
+
+from app import present
+from app.problems import Problem, Unexpected, from_engine, instance
+from engine.errors import EngineError
+
+MEDIA_TYPE = "text/event-stream"
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+"""Events are kept by nobody, and no proxy in between may wait for more of them."""
+
+log = structlog.get_logger("headlight.events")
+
+
+def event(name: str, data: Any) -> bytes:
+    """One event as it goes over the wire."""
+    return format_sse_event(event=name, data_str=present.dump(data).decode())
+
+
+async def guarded(request: Request, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same events; what goes wrong after the answer began becomes a last one, `problem`, with its usual body."""
+    try:
+        async for part in parts:
+            yield part
+    except Problem as problem:
+        yield event("problem", problem.body(instance(request)))
+    except EngineError as error:
+        yield event("problem", from_engine(error).body(instance(request)))
+    except Exception:
+        log.error("events.failed", path=request.url.path, exception=traceback.format_exc())
+        yield event("problem", Unexpected().body(instance(request)))
