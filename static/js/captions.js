@@ -4,7 +4,7 @@ import { byId, h, icon } from "./dom.js";
 import { exact, headName, number, shortName } from "./format.js";
 import { refName } from "./state.js";
 import { partName, whereName } from "./recurrent.js";
-import { attentionName, forbidden, label } from "./trace.js";
+import { attentionName, focusName, forbidden, label } from "./trace.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").Head} Head */
@@ -75,8 +75,7 @@ export function mountCaptions({ letGo }) {
       chipsOf = "";
       return byId("chips").replaceChildren();
     }
-    const alone = attention.layers * attention.heads === 1;
-    byId("focus-title").textContent = alone ? "Alignment" : headName(state);
+    byId("focus-title").textContent = focusName(attention, headName(state));
     byId("focus-block").textContent = blocks.length > 1 && heads.length < 2 ? attentionName(attention).replace("decoder cross", "cross") : "";
     const name = heads.map(({ ref, color }) => refName(ref) + color).join();
     if (name === chipsOf) return;

@@ -52,8 +52,10 @@ export function mountControls(store) {
     }
   });
 
-  /** What there is to look at: heads, recurrent states, or both. @param {{heads: boolean, states: boolean}} there */
-  function offer({ heads, states }) {
+  const ways = /** @type {HTMLElement} */ (document.querySelector("[data-state=direction]"));
+  /** What there is to look at: heads, recurrent states, or both; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean}} there */
+  function offer({ heads, directions, states }) {
+    if (!directions) ways.hidden = true;
     for (const tab of tabs) tab.hidden = tab.dataset.view === "states" ? !states : !heads;
   }
 

@@ -9,7 +9,7 @@ import { byId, h } from "./dom.js";
 import { startingPoint } from "./examples.js";
 import { mountHeader } from "./header.js";
 import { mountKeyboard } from "./keyboard.js";
-import { sceneOf } from "./scene.js";
+import { liveQuery, sceneOf } from "./scene.js";
 import { Session } from "./session.js";
 import { partName, whereName } from "./recurrent.js";
 import { mountShare } from "./share.js";
@@ -126,6 +126,19 @@ const actions = {
     store.set({ query: null, key: null, time: null, unit: null });
     refresh();
   },
+  /** Points at a token wherever the picture shows it, or holds it. @param {string} stack @param {number | null} index @param {boolean} [hold] */
+  lookAt(stack, index, hold = false) {
+    const tokens = session.trace?.tokens[stack];
+    if (!scene || !tokens) return;
+    if (store.state.view === "states") {
+      if (scene.site && scene.trace.tokens[scene.site.stack] === tokens) (hold ? actions.keep : actions.visit)(/** @type {number} */ (index), scene.step?.unit ?? 0);
+      return;
+    }
+    const act = hold ? actions.lock : actions.point;
+    if (index === null) actions.point(null);
+    else if (scene.attention.queries === tokens) act(index, null);
+    else if (scene.attention.keys === tokens) act(liveQuery(scene), index);
+  },
   say,
 };
 
@@ -211,7 +224,7 @@ const SIDEBARS = {
 };
 /** @type {{name: Scene["sidebar"], view: {update: (scene: Scene) => void, unmount: () => void}} | null} */
 let sidebar = null;
-const next = mountNext(byId("next"));
+const next = mountNext(byId("next"), actions);
 const inspector = mountInspector(byId("inspector"), actions);
 mountShare({
   api: session.api,
@@ -287,7 +300,7 @@ function render() {
   scene = sceneOf(drawn, session, cursor, over);
   if (!scene) return;
   session.follow(drawn, scene);
-  controls.offer({ heads: scene.blocks.length > 0, states: Boolean(scene.recurrent?.length) });
+  controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length) });
   offerSites(scene);
   captions.update(scene);
   sidebarOf(scene.sidebar).update(scene);

@@ -43,10 +43,11 @@ export const partName = ({ part }) => {
   return part.startsWith("gate.") ? `${part.slice(5)} gate` : part;
 };
 
-/** @param {RecurrentSite} site @param {RecurrentSite[]} all an arrow is needed only where there are two directions */
+/** @param {RecurrentSite} site @param {RecurrentSite[]} all an arrow is needed only where there are two directions, a stack only where there are several */
 export function whereName({ stack, layer, reverse }, all) {
   const both = all.some((site) => site.stack === stack && site.reverse);
-  return `${stack} layer ${layer}${both ? (reverse ? " ←" : " →") : ""}`;
+  const several = all.some((site) => site.stack !== stack);
+  return `${several ? `${stack} ` : ""}layer ${layer}${both ? (reverse ? " ←" : " →") : ""}`;
 }
 
 /** Gates let through a share from 0 to 1; everything else has a sign. @param {RecurrentSite} site */
@@ -59,6 +60,18 @@ export function reach(values) {
   if (top <= 1 && top > 0.5) return 1;
   const step = 10 ** Math.floor(Math.log10(top || 1));
   return Number((Math.ceil(top / step - 1e-6) * step).toPrecision(2)) || 1;
+}
+
+/**
+ * The law of a state that needs every unit of what came before, as symbols: what it is, its function, and what that reads.
+ * @param {RecurrentSite} site @param {RecurrentSite[]} all @returns {{name: string, of: "σ" | "tanh", reset: boolean} | null}
+ */
+export function law({ where, part }, all) {
+  const gru = all.some((site) => site.where === where && site.part === "gate.update");
+  if (part === "gate.candidate") return { name: gru ? "n" : "g", of: "tanh", reset: gru };
+  if (part === "hidden") return { name: "h", of: "tanh", reset: false };
+  const name = { "gate.input": "i", "gate.forget": "f", "gate.output": "o", "gate.reset": "r", "gate.update": "z" }[part];
+  return name ? { name, of: "σ", reset: false } : null;
 }
 
 /**

@@ -4,7 +4,7 @@ import { brightest, byteColors, diverging, ramp, series } from "./colors.js";
 import { headName } from "./format.js";
 import { columnOf, peak, pick, rowOf, strongest, withoutDiagonal } from "./matrix.js";
 import { isShare, reach } from "./recurrent.js";
-import { attentionId, attentionOf, attentions, crosses, visible } from "./trace.js";
+import { attentionId, attentionOf, attentions, crosses, focusName, visible } from "./trace.js";
 
 /** @typedef {import("./matrix.js").Matrix} Matrix */
 /** @typedef {{query: number, key: number | null}} Place a row, or a cell of it */
@@ -72,7 +72,7 @@ export function sceneOf(state, session, cursor, over = null) {
     const whole = attention && session.map(attention, ref);
     if (!whole) return [];
     const shown = pick(whole, queries, keys, state.special === "renormalise");
-    return [{ ref, name: headName(ref), color: palette[i % palette.length], whole, shown }];
+    return [{ ref, name: focusName(attention, headName(ref)), color: palette[i % palette.length], whole, shown }];
   });
   const held = state.query === null ? null : { query: state.query, key: state.key };
   const blocks = attentions(trace);
@@ -155,13 +155,16 @@ function choose(asked, head, queries, keys, attention) {
 /** The row that a view shows: the one under the pointer, else the locked one, else the chosen one. @param {Scene} scene */
 export const liveQuery = ({ cursor, held, chosen }) => (cursor ?? held ?? chosen)?.query ?? 0;
 
+/** What a token attends to, or what attends to it; the whole is never attended to. @param {Scene} scene */
+export const direction = ({ state, attention }) => (attention.pools ? "to" : state.direction);
+
 /**
  * Weights of every visible token as seen from the chosen one: `name` is the chosen token, `side` holds the others.
  * @param {Scene} scene @param {Head} head
  */
 export function seenFrom(scene, head) {
-  const { state, queries, keys, attention } = scene;
-  if (state.direction === "to") {
+  const { queries, keys, attention } = scene;
+  if (direction(scene) === "to") {
     const token = liveQuery(scene);
     const row = queries.indexOf(token);
     return { token, name: attention.queries[token], side: attention.keys, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };

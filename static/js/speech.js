@@ -1,8 +1,8 @@
 // @ts-check
 /** What the page says in words. */
 import { byId } from "./dom.js";
-import { headName, percent } from "./format.js";
-import { label } from "./trace.js";
+import { percent } from "./format.js";
+import { classOf, label } from "./trace.js";
 
 /** @type {number | undefined} */
 let speaking;
@@ -28,8 +28,10 @@ export function toast(sentence) {
 }
 
 /** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
-export function sentence({ heads, chosen, attention, state }) {
+export function sentence({ heads, chosen, attention, state, trace }) {
   if (state.view === "states" || !heads[0] || !chosen || chosen.key === null) return "";
   const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
-  return `${headName(state)}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.`;
+  const own = classOf(trace, attention.queries, chosen.query);
+  const said = own ? ` Its class is ${own.label}, ${percent(own.probability)}.` : "";
+  return `${heads[0].name}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.${said}`;
 }

@@ -35,7 +35,7 @@
  * @property {string} text
  * @property {string | null} pair
  * @property {string | null} [target] null where the decoder said it by itself
- * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], number?: number} | null} [prediction]
+ * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], token_labels?: {label: string, probability: number}[], number?: number} | null} [prediction]
  * @property {Record<string, Token[]>} tokens
  * @property {{name: string, layers: number, heads: number, blocks: Block[]}[]} stacks
  */
@@ -49,6 +49,7 @@
  * @property {number} heads
  * @property {Token[]} queries
  * @property {Token[]} keys
+ * @property {boolean} pools its one query belongs to no token: the whole looks at each of them
  */
 
 /** Every attention block there is, in the model's order. @param {TraceBody} trace @returns {Attention[]} */
@@ -61,6 +62,7 @@ export function attentions(trace) {
       heads: block.heads,
       queries: trace.tokens[block.query_stack],
       keys: trace.tokens[block.key_stack],
+      pools: !trace.stacks.some(({ name }) => name === block.query_stack),
     })),
   );
 }
@@ -77,11 +79,26 @@ export function attentionOf(trace, stack, block) {
 /** @param {Pick<Attention, "stack" | "block">} attention */
 export const attentionName = ({ stack, block }) => `${stack} ${block.name}-attention`;
 
+/** What is in focus: a head by its number, unless it is the only one there is. @param {Attention} attention @param {string} head its number, in words */
+export function focusName({ layers, heads, pools }, head) {
+  if (layers * heads > 1) return head;
+  return pools ? "Attention pooling" : "Alignment";
+}
+
 /** What tells one block of a model from another. @param {Pick<Attention, "stack" | "block">} attention */
 export const attentionId = ({ stack, block }) => `${stack}.${block.name}`;
 
-/** Whether queries and keys are different sentences: a target that looks at its source. @param {Attention} attention */
+/** Whether queries and keys are not the same tokens. @param {Pick<Attention, "block">} attention */
 export const crosses = ({ block }) => block.query_stack !== block.key_stack;
+
+/** What looks and what is looked at: a target at its source, the whole at each token, a text at itself. @param {Pick<Attention, "block" | "pools">} attention */
+export function sides(attention) {
+  if (attention.pools) return { query: "the whole", key: "each token" };
+  return crosses(attention) ? { query: "target", key: "source" } : { query: "looking", key: "looked at" };
+}
+
+/** The same as titles of two axes. @param {Pick<Attention, "block" | "pools">} attention */
+export const axesOf = (attention) => ({ query: `${sides(attention).query} (${attention.pools ? "query" : "queries"})`, key: `${sides(attention).key} (keys)` });
 
 /** Whether this key comes after this query, where no head may look. @param {Attention} attention @param {number} query @param {number} key */
 export const forbidden = (attention, query, key) => attention.block.causal && !crosses(attention) && key > query;
@@ -154,6 +171,10 @@ export const quiet = (token) => token.special || bytesOf(token) !== null;
 
 /** A token on an axis: word pieces carry a mark for what they are glued to. @param {Token} token */
 export const label = (token) => (token.continues && bytesOf(token) === null ? `·${textOf(token)}` : textOf(token));
+
+/** The class that the network gives to a token; null where it gives none. @param {TraceBody} trace @param {Token[]} tokens @param {number} index */
+export const classOf = ({ prediction, tokens: all }, tokens, index) =>
+  (prediction && all[prediction.stack] === tokens && prediction.token_labels?.[index]) || null;
 
 /** Tokens as the sentence that they are. @param {Token[]} tokens */
 export const sentenceOf = (tokens) =>

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
 from pathlib import Path
 
 import pytest
-import sentencepiece
 import torch
 from transformers import MarianTokenizer
 
 import engine
 from engine.errors import CheckpointError, EmptyText, TooLong
 from tests.engine import parity
+from tests.zoo import spm
 
 FRENCH = ["un chien court dans la neige", "le chat dort sur la table", "deux hommes marchent dans la rue"]
 ENGLISH = ["a dog runs in the snow", "the cat sleeps on the table", "two men walk in the street"]
-
-
-def spm(sentences: list[str], path: Path) -> list[str]:
-    """Train a SentencePiece model; its pieces."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences * 30), model_writer=model, vocab_size=42, hard_vocab_limit=False, minloglevel=2
-    )
-    path.write_bytes(model.getvalue())
-    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    return [trained.id_to_piece(id) for id in range(3, trained.get_piece_size())]
 
 
 @pytest.fixture(scope="module")

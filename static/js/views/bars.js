@@ -3,8 +3,8 @@
 import { look } from "../canvas.js";
 import { h } from "../dom.js";
 import { series } from "../colors.js";
-import { crosses, forbidden, label } from "../trace.js";
-import { seenFrom } from "../scene.js";
+import { axesOf, crosses, forbidden, label } from "../trace.js";
+import { direction, seenFrom } from "../scene.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -46,7 +46,7 @@ export function chart(scene, colors, width) {
   let names = [];
   const data = scene.heads.map((head, i) => {
     const { token, tokens, weights, side } = seenFrom(scene, head);
-    const never = (/** @type {number} */ at) => (scene.state.direction === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
+    const never = (/** @type {number} */ at) => (direction(scene) === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
     names = tokens.map((t) => plain(label(side[t])));
     return {
       type: "bar",
@@ -75,7 +75,7 @@ export function chart(scene, colors, width) {
       tickvals: names.map((_, i) => i).filter((i) => i % every === 0),
       ticktext: names.filter((_, i) => i % every === 0),
       tickangle: -45,
-      title: crosses(scene.attention) ? { text: scene.state.direction === "to" ? "source (keys)" : "target (queries)", font, standoff: 4 } : undefined,
+      title: crosses(scene.attention) ? { text: axesOf(scene.attention)[direction(scene) === "to" ? "key" : "query"], font, standoff: 4 } : undefined,
       linecolor: colors.line,
       fixedrange: true,
     },

@@ -2,7 +2,7 @@
 /** A grid of heads for every attention block, one below the other; where there is no room, one at a time. */
 import { look, onResize } from "../canvas.js";
 import { h } from "../dom.js";
-import { attentionId, attentionName, crosses } from "../trace.js";
+import { attentionId, attentionName, crosses, sides } from "../trace.js";
 import { mountHeadGrid } from "./headgrid.js";
 import { fits } from "./headlayout.js";
 
@@ -32,7 +32,7 @@ export function mountGrids(host, { focus, choose, say }) {
   /** @param {Attention} block @returns {Part} */
   function part(block) {
     const name = h("button.quiet.block-name", { type: "button", onclick: () => choose(made.block) }, attentionName(block));
-    if (crosses(block)) name.append(h("small", {}, "target → source"));
+    if (crosses(block)) name.append(h("small", {}, `${sides(block).query} → ${sides(block).key}`));
     const room = h("div.room");
     const section = h("section.block", {}, h("h3", {}, name), room);
     /** @type {Part} */

@@ -4,7 +4,7 @@ import { fit, hatch, look, measured } from "../canvas.js";
 import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
-import { attentionId, crosses, forbidden, label, quiet } from "../trace.js";
+import { attentionId, axesOf, crosses, forbidden, label, quiet, sides } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
@@ -203,7 +203,7 @@ export function mountHeatmap(host, actions) {
         paintedMatrix = head.shown;
       }
     }
-    paintTitles(context, frame, colors, crosses(now.attention));
+    paintTitles(context, frame, colors, now.attention);
     paintAxes(context, now, frame, colors);
   }
 
@@ -285,19 +285,18 @@ export function mountHeatmap(host, actions) {
   };
 }
 
-/** What is along each axis, in the corner between them: in the paper's words where a page is narrow. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors @param {boolean} cross */
-function paintTitles(context, { left, top }, colors, cross) {
+/** What is along each axis, in the corner between them: in the paper's words where a page is narrow. @param {CanvasRenderingContext2D} context @param {Frame} frame @param {import("../canvas.js").Look} colors @param {import("../trace.js").Attention} attention */
+function paintTitles(context, { left, top }, colors, attention) {
   const size = 12 * colors.unit;
   context.font = `${size}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textBaseline = "alphabetic";
   context.textAlign = "right";
-  const wide = left >= 124 * colors.unit;
-  const [keys, queries] = cross
-    ? left >= 104 * colors.unit ? ["source (keys) →", "target (queries) ↓"] : ["source →", "target ↓"]
-    : wide ? ["looked at (keys) →", "looking (queries) ↓"] : ["keys →", "queries ↓"];
-  context.fillText(keys, left - 8, top - 12 * colors.unit - size * 1.3);
-  context.fillText(queries, left - 8, top - 12 * colors.unit);
+  const room = left - 12;
+  const written = (/** @type {string[]} */ ways) => ways.find((one) => context.measureText(one).width <= room) ?? ways.at(-1) ?? "";
+  const [short, long] = [sides(attention), axesOf(attention)];
+  context.fillText(written([`${long.key} →`, `${short.key} →`, "keys →"]), left - 8, top - 12 * colors.unit - size * 1.3);
+  context.fillText(written([`${long.query} ↓`, `${short.query} ↓`, "queries ↓"]), left - 8, top - 12 * colors.unit);
 }
 
 /** @param {Scene} scene @param {number} row @param {number} col */
@@ -310,7 +309,8 @@ function spoken({ heads, attention, queries, keys }, row, col) {
 
 /** @param {Scene} scene */
 function described({ heads, attention, chosen, queries, keys }) {
-  const size = `${queries.length} ${crosses(attention) ? "target tokens" : "tokens"} by ${keys.length}${crosses(attention) ? " source tokens" : ""}`;
+  const cross = crosses(attention);
+  const size = attention.pools ? `the whole by ${keys.length} tokens` : `${queries.length} ${cross ? "target tokens" : "tokens"} by ${keys.length}${cross ? " source tokens" : ""}`;
   if (!heads[0] || !chosen || chosen.key === null) return `Heat map, ${size}`;
   const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
   return `Heat map of ${heads[0].name}, ${size}. ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])} with ${number(weight)}. Arrow keys walk through the cells, Enter holds one.`;

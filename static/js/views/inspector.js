@@ -3,7 +3,7 @@
 import { h, s } from "../dom.js";
 import { exact, number, part, percent } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
-import { attentionId, crosses, forbidden, label } from "../trace.js";
+import { attentionId, classOf, crosses, forbidden, label } from "../trace.js";
 import { stateDetails } from "./statedetails.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -37,6 +37,15 @@ export function stripe(vector, marked, name) {
 /** @param {string} title @param {...import("../dom.js").Child} children */
 const step = (title, ...children) => h("div.step", {}, h("h3", {}, title), ...children);
 
+/** A single number needs no picture. @param {number[]} numbers @param {number[]} marked @param {string} name */
+const vector = (numbers, marked, name) => (numbers.length === 1 ? value(numbers[0]) : stripe(numbers, marked, name));
+
+/** The class that the network gives to a token, in a line. @param {import("../trace.js").TraceBody} trace @param {import("../trace.js").Token[]} tokens @param {number} index */
+export function classLine(trace, tokens, index) {
+  const own = classOf(trace, tokens, index);
+  return own && h("p.aside.class", {}, "Class of ", h("b", { dir: "auto" }, label(tokens[index])), ": ", h("b", {}, own.label), " ", value(own.probability));
+}
+
 /** @param {any} a @param {import("../trace.js").Block} block */
 function arithmetic(a, block) {
   const sizes = a.products.map(Math.abs);
@@ -50,13 +59,14 @@ function arithmetic(a, block) {
     step(
       "1  How well do they match?",
       h("dl.vectors", {},
-        h("dt", {}, h("i", {}, "q")), h("dd", {}, stripe(a.q, top, `q of ${a.query_token}`)),
-        h("dt", {}, h("i", {}, "k")), h("dd", {}, stripe(a.k, top, `k of ${a.key_token}`)),
-        h("dt", {}, h("i", {}, additive ? "v∘t" : "q∘k")), h("dd", {}, stripe(a.products, top, additive ? "v times the tanh of their sum" : "their products")),
+        h("dt", {}, h("i", {}, "q")), h("dd", {}, vector(a.q, top, `q of ${a.query_token}`)),
+        h("dt", {}, h("i", {}, "k")), h("dd", {}, vector(a.k, top, `k of ${a.key_token}`)),
+        h("dt", {}, h("i", {}, additive ? "v∘t" : "q∘k")), h("dd", {}, vector(a.products, top, additive ? "v times the tanh of their sum" : "their products")),
       ),
       h("p.formula", {}, h("i", {}, match), " = ", value(a.raw)),
       additive ? h("p.aside", {}, h("i", {}, "v"), " is a learned vector, ", h("i", {}, "t"), " = tanh(q + k).") : null,
-      h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`),
+      a.q.some((/** @type {number} */ x) => x) ? null : h("p.aside", {}, h("i", {}, "q"), " is 0: no token looks here. What is looked for is learned, and the same for every text."),
+      a.products.length > top.length ? h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`) : null,
     ),
     step(
       "2  Score",
@@ -149,7 +159,9 @@ export function mountInspector(host, actions) {
           h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
           forbidden(attention, chosen.query, chosen.key)
             ? h("p.aside", {}, "Not allowed: ", h("b", { dir: "auto" }, label(key)), " comes later.")
-            : h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to${crosses(attention) ? " in the source" : ""}.`),
+            : h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to${crosses(attention) && !attention.pools ? " in the source" : ""}.`),
+          classLine(scene.trace, attention.queries, chosen.query),
+          attention.queries === attention.keys ? null : classLine(scene.trace, attention.keys, chosen.key),
         ),
         ...(parts?.steps ?? []),
         ranking(scene, actions) ?? "",

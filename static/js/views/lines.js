@@ -2,7 +2,7 @@
 /** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
 import { fit, look, measured, onGround } from "../canvas.js";
 import { h } from "../dom.js";
-import { crosses, label, quiet } from "../trace.js";
+import { axesOf, label, quiet } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{pitch: number, top: number, left: number, right: number, height: number, font: number}} Frame */
@@ -33,7 +33,7 @@ export function frameOf({ width, height, tokens, unit }) {
  */
 export function paintLines(context, scene, frame, colors) {
   const { attention, queries, keys, heads, cursor, held, chosen, state } = scene;
-  const only = cursor ?? held;
+  const only = cursor ?? held ?? (queries.length === 1 ? { query: queries[0] } : null);
   const live = cursor ?? chosen;
   const { pitch, top, left, right, font } = frame;
   const y = (/** @type {number} */ i) => top + (i + 0.5) * pitch;
@@ -82,9 +82,10 @@ export function paintLines(context, scene, frame, colors) {
   context.font = `${12 * colors.unit}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textAlign = "right";
-  context.fillText(crosses(attention) ? "target (queries)" : "looking (queries)", left - 12, 10 * colors.unit);
+  const { query, key } = axesOf(attention);
+  context.fillText(query, left - 12, 10 * colors.unit);
   context.textAlign = "left";
-  context.fillText(crosses(attention) ? "source (keys)" : "looked at (keys)", right + 12, 10 * colors.unit);
+  context.fillText(key, right + 12, 10 * colors.unit);
 }
 
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */

@@ -1,40 +1,60 @@
 // @ts-check
-/** What the network says of this input, next word, class or number: its own, in a strip below the picture. */
+/** What the network says of this input: next words, classes or a number, its own, in a strip below the picture. */
 import { h } from "../dom.js";
-import { exact, number } from "../format.js";
+import { exact, number, percent } from "../format.js";
 import { label, quiet, textOf } from "../trace.js";
 
 const LISTED = 5;
 
+/** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{word: string, title: string, quiet: boolean, probability: number}} Guess */
+/** @typedef {{stack: string, index: number}} Place a token */
+/** @typedef {{lookAt: (stack: string, index: number | null, hold?: boolean) => void}} Actions */
 
-/** What stands in the strip: a heading, and what is likeliest under it. @param {import("../scene.js").Scene} scene @returns {{name: string, heading: any[], guesses: Guess[]} | null} */
-function contents({ trace, chosen }) {
-  const said = trace.prediction;
-  if (!said) return null;
-  if (said.number !== undefined) {
-    return { name: "number", heading: ["Says ", h("span.value", { title: exact(said.number) }, number(said.number))], guesses: [] };
-  }
+/** The strip's rows: everything that the network says. @param {import("../trace.js").TraceBody} trace @param {Actions} actions @returns {HTMLElement[]} */
+function rows({ prediction: said, tokens: all, pair }, actions) {
+  if (!said) return [];
+  const tokens = all[said.stack];
+  const found = [];
+  if (said.number !== undefined) found.push(row(["Says ", h("span.value", { title: exact(said.number) }, number(said.number))]));
+  if (said.token_labels) found.push(classes(said.token_labels, tokens, said.stack, actions));
   if (said.labels) {
     const guesses = said.labels.map(({ label: word, probability }) => ({ word, title: word, quiet: false, probability }));
-    return { name: "labels", heading: ["Class"], guesses: guesses.sort((a, b) => b.probability - a.probability) };
+    const heading = tokens.length && pair != null ? "Class of the pair" : "Class";
+    found.push(row([heading], guesses.sort((a, b) => b.probability - a.probability)));
   }
-  // Of several predicted places the one in question, else the last.
-  const positions = said.positions ?? [];
-  const place = positions.find(({ position }) => position === chosen?.query) ?? positions.at(-1);
-  if (!place) return null;
-  const tokens = trace.tokens[said.stack];
-  const after = place.position === tokens.length - 1;
-  return {
-    name: `${place.position}`,
-    heading: [after ? "Next after " : "In place of ", h("span.token", { dir: "auto" }, label(tokens[place.position]))],
-    guesses: place.top.map(({ id, text, piece, probability }) => {
-      const token = /** @type {any} */ ({ text, piece, special: false });
-      const title = quiet(token) ? `token ${id}, a part of a letter` : text;
-      return { word: textOf(token), title, quiet: quiet(token), probability };
-    }),
-  };
+  if (said.positions?.length === 0) {
+    found.push(row(["Write the mask, ", h("span.token", {}, "[MASK]"), " or ", h("span.token", {}, "<mask>"), ", in place of a word: this network says what could stand there."]));
+  }
+  const places = said.positions ?? [];
+  const after = (/** @type {number} */ position) => position === tokens.length - 1;
+  for (const [nth, { position, top }] of places.entries()) {
+    const name = label(tokens[position]);
+    const many = places.filter((one) => label(tokens[one.position]) === name).length > 1;
+    const chip = h("button.token", { type: "button", dir: "auto", "data-at": position, ...pointing({ stack: said.stack, index: position }, actions) }, name, many ? h("sub", {}, nth + 1) : null);
+    found.push(
+      row(
+        [after(position) ? "Next after " : "In place of ", chip],
+        top.map(({ id, text, piece, probability }) => {
+          const token = /** @type {any} */ ({ text, piece, special: false });
+          const title = quiet(token) ? `token ${id}, a part of a letter` : text;
+          return { word: textOf(token), title, quiet: quiet(token), probability };
+        }),
+      ),
+    );
+  }
+  return found;
 }
+
+/** Pointing at a token here points at it in the picture, and a click holds it there. @param {Place} place @param {Actions} actions */
+const pointing = ({ stack, index }, { lookAt }) => ({
+  onclick: () => lookAt(stack, index, true),
+  onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType !== "touch" && lookAt(stack, index),
+  onpointerleave: () => lookAt(stack, null),
+});
+
+/** @param {import("../dom.js").Child[]} heading @param {Guess[]} guesses */
+const row = (heading, guesses = []) => h("div.said", {}, h("h3", {}, ...heading), guesses.length ? h("ol", {}, ...guesses.slice(0, LISTED).map(drawn)) : null);
 
 /** @param {Guess} guess */
 const drawn = ({ word, title, quiet: byte, probability }) =>
@@ -43,21 +63,77 @@ const drawn = ({ word, title, quiet: byte, probability }) =>
     { title: `${title}: ${exact(probability)}` },
     h(`span.token${byte ? ".byte" : ""}`, { dir: "auto" }, word),
     h("span.value", {}, number(probability)),
-    h("span.bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * probability}%` } })),
+    bar(probability),
   );
 
-/** @param {HTMLElement} host */
-export function mountNext(host) {
+const bar = (/** @type {number} */ probability) => h("span.bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * probability}%` } }));
+
+/**
+ * Every token, and below it its class.
+ * @param {{label: string, probability: number}[]} labels @param {import("../trace.js").Token[]} tokens @param {string} stack @param {Actions} actions
+ */
+const classes = (labels, tokens, stack, actions) =>
+  h(
+    "div.said",
+    {},
+    h("h3", {}, "Class of each token"),
+    h(
+      "ol.classes",
+      {},
+      ...labels.map(({ label: name, probability }, index) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              "data-at": index,
+              title: `${name}: ${exact(probability)}`,
+              "aria-label": `${label(tokens[index])}: ${name}, ${percent(probability)}`,
+              ...pointing({ stack, index }, actions),
+            },
+            h(`span.token${quiet(tokens[index]) ? ".byte" : ""}`, { dir: "auto" }, label(tokens[index])),
+            h("b", {}, name),
+            bar(probability),
+          ),
+        ),
+      ),
+    ),
+  );
+
+/** Brings a token of a row into sight without moving the page. @param {HTMLElement} button */
+function reveal(button) {
+  const list = button.closest("ol");
+  if (!list) return;
+  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()];
+  if (inner.left < outer.left) list.scrollLeft -= outer.left - inner.left;
+  else if (inner.right > outer.right) list.scrollLeft += inner.right - outer.right;
+}
+
+/** @param {HTMLElement} host @param {Actions} actions */
+export function mountNext(host, actions) {
   let shown = "";
+  let lit = -1;
   return {
-    /** @param {import("../scene.js").Scene} scene */
-    update(scene) {
-      const strip = contents(scene);
-      host.hidden = !strip;
-      const name = `${scene.trace.id} ${strip?.name}`;
-      if (!strip || name === shown) return;
-      shown = name;
-      host.replaceChildren(h("h3", {}, ...strip.heading), h("ol", {}, ...strip.guesses.slice(0, LISTED).map(drawn)));
+    /** @param {Scene} scene */
+    update({ trace, attention, chosen, state, site, step }) {
+      if (trace.id !== shown) {
+        shown = trace.id;
+        lit = -1;
+        const made = rows(trace, actions);
+        host.hidden = !made.length;
+        host.replaceChildren(...made);
+      }
+      const tokens = trace.tokens[trace.prediction?.stack ?? ""];
+      const at = state.view === "states" ? (site && trace.tokens[site.stack] === tokens ? step?.time : null) : attention?.queries === tokens ? chosen?.query : attention?.keys === tokens ? chosen?.key : null;
+      if (lit === (at ?? -1)) return;
+      lit = at ?? -1;
+      for (const button of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll("[data-at]"))) {
+        const own = Number(button.dataset.at) === lit;
+        button.setAttribute("aria-pressed", String(own));
+        if (own) reveal(button);
+      }
     },
   };
 }

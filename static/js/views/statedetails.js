@@ -2,9 +2,9 @@
 /** One unit of a recurrent state at one step: its number, the equation that made it, and its course over time. */
 import { h } from "../dom.js";
 import { exact, number, part } from "../format.js";
-import { equation, partName, whereName } from "../recurrent.js";
+import { equation, law, partName, whereName } from "../recurrent.js";
 import { label } from "../trace.js";
-import { stripe } from "./inspector.js";
+import { classLine, stripe } from "./inspector.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -63,6 +63,20 @@ function worked({ site, recurrent, states }, time, unit) {
   );
 }
 
+/** The law of a state that takes more than one unit to work out, in symbols. @param {Scene} scene */
+function symbols({ site, recurrent }) {
+  const own = site && !equation(site, recurrent ?? []) ? law(site, recurrent ?? []) : null;
+  if (!site || !own) return null;
+  const i = (/** @type {string} */ name, /** @type {string} */ at = "") => h("i", {}, name, at ? h("sub", {}, at) : null);
+  const before = () => h("span", {}, i("U"), " ", i("h", site.reverse ? "t+1" : "t−1"));
+  const read = h("span", {}, i("W"), " ", i("x", "t"), " + ", i("b"), " + ", own.reset ? h("span", {}, i("r"), " · (", before(), " + ", i("c"), ")") : before());
+  return step(
+    "How it came about",
+    h("p.formula", {}, i(own.name, "t"), " = ", `${own.of}(`, read, ")"),
+    h("p.aside", {}, "Every unit of the input ", i("x"), " and of the state before takes part in it", own.of === "σ" ? ", and σ makes a share from 0 to 1 of it." : "."),
+  );
+}
+
 /** @param {HTMLElement} host @param {Scene} scene @param {string} drawn @returns {string} the name of what is there now */
 export function stateDetails(host, scene, drawn) {
   const { site, states, trace, recurrent, theme } = scene;
@@ -89,8 +103,9 @@ export function stateDetails(host, scene, drawn) {
       h("p.pair", {}, h("span.chip", { dir: "auto" }, label(tokens[at.time])), h("span.aside", {}, `unit ${at.unit}`)),
       h("p.weight", { id: "weight", title: exact(own) }, number(own)),
       h("p.aside", {}, `${whereName(site, recurrent ?? [])}: ${site.meaning}.`),
+      classLine(trace, tokens, at.time),
     ),
-    equationHere ?? "",
+    equationHere ?? symbols(scene) ?? "",
     step("This unit over time", h("dl.vectors.course", {}, h("dt", {}, `${at.unit}`), h("dd", {}, stripe(course, [at.time], `unit ${at.unit} at every step`)))),
     step("All units at this step", h("dl.vectors.course", {}, h("dt", {}, `t=${at.time}`), h("dd", {}, stripe(row, [at.unit], `${partName(site)} at ${label(tokens[at.time])}`)))),
     h(

@@ -15,13 +15,15 @@ export function mountStateGrid(host, { look }) {
   let built = "";
 
   /** @param {Scene} scene */
-  function build({ recurrent, trace }) {
+  function build({ recurrent, trace, blocks }) {
     const all = recurrent ?? [];
     if (built === trace.model + all.length) return;
     built = trace.model + all.length;
     tiles.clear();
     const layers = [...new Set(all.map(({ where }) => where))];
+    const bottleneck = !blocks.length && Object.keys(trace.tokens).length > 1;
     list.replaceChildren(
+      bottleneck ? h("p.aside", {}, "No attention here: all that the decoder learns of the source is the encoder's last state.") : "",
       ...layers.map((where) => {
         const own = all.filter((site) => site.where === where && site.part !== "input");
         const title = whereName(own[0], all);

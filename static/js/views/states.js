@@ -10,7 +10,7 @@ import { label, quiet } from "../trace.js";
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{left: number, top: number, width: number, height: number, rows: number, cols: number}} Frame */
 
-const TALLEST_ROW = 44;
+const TALLEST_ROW = 60;
 const WIDEST_UNIT = 28;
 const LETTERS = 13;
 
@@ -75,6 +75,11 @@ export function mountStates(host, actions) {
       paintedAs = name;
     }
     const [row, col] = [tall / rows, wide / cols];
+    if (Math.min(row, col) >= 9) {
+      context.fillStyle = colors.ground;
+      for (let u = 1; u < cols; u++) context.fillRect(left + u * col - 0.5, top, 1, tall);
+      for (let t = 1; t < rows; t++) context.fillRect(left, top + t * row - 0.5, wide, 1);
+    }
     context.textBaseline = "middle";
     context.textAlign = "right";
     const every = Math.max(1, Math.ceil((font * 1.05) / row));
@@ -109,6 +114,7 @@ export function mountStates(host, actions) {
       context.globalAlpha = 0.7;
       context.lineWidth = 1;
       context.strokeRect(left - 0.5, top + time * row - 0.5, wide + 1, row + 1);
+      context.strokeRect(left + at * col - 0.5, top - 0.5, col + 1, tall + 1);
       context.globalAlpha = 1;
       context.strokeStyle = colors.accent;
       context.lineWidth = kept ? 3 : 2;

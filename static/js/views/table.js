@@ -3,13 +3,19 @@
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
-import { attentionId, crosses, forbidden, label } from "../trace.js";
+import { attentionId, crosses, forbidden, label, sides } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
 /** Above this many keys a row lists its strongest instead of all. */
 const WHOLE = 64;
 const LISTED = 8;
+
+/** @param {import("../trace.js").Attention} attention */
+function caption(attention) {
+  if (attention.pools) return "weight of each token (column) for the whole";
+  return crosses(attention) ? "weight of each source token (column) for each target token (row)" : "weight of each key (column) for each query (row)";
+}
 
 /** @param {HTMLElement} host */
 export function mountTable(host) {
@@ -44,8 +50,8 @@ export function mountTable(host) {
         h(
           "table",
           {},
-          h("caption", {}, crosses(attention) ? `${head.name}: weight of each source token (column) for each target token (row)` : `${head.name}: weight of each key (column) for each query (row)`),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) ? "target" : "query"), ...headings)),
+          h("caption", {}, `${head.name}: ${caption(attention)}`),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) ? sides(attention).query : "query"), ...headings)),
           h("tbody", {}, ...rows),
         ),
       );

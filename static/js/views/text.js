@@ -4,14 +4,14 @@ import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
 import { strongest } from "../matrix.js";
-import { liveQuery, seenFrom } from "../scene.js";
+import { direction, liveQuery, seenFrom } from "../scene.js";
 import { attentionId, bytesOf, crosses, forbidden, textOf } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{chip: HTMLElement, at: number, side: "query" | "key"}} Word */
 
 /** Which way a text runs, by its first letter that says so. @param {string} text */
-const direction = (text) => (/^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(text) ? "rtl" : "ltr");
+const runs = (text) => (/^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(text) ? "rtl" : "ltr");
 
 const FAINT = 48;
 
@@ -66,7 +66,8 @@ export function mountText(host, { point, lock }) {
     drawn = name;
     words = [];
     prose.replaceChildren();
-    if (cross) {
+    if (attention.pools) write(prose, attention.keys, keys, "key", [trace.text, trace.pair], "");
+    else if (cross) {
       write(prose, attention.keys, keys, "key", [trace.text], "source");
       write(prose, attention.queries, queries, "query", [trace.target ?? ""], "target");
     } else if (state.direction === "to") write(prose, attention.keys, keys, "query", [trace.text, trace.pair], "");
@@ -80,7 +81,7 @@ export function mountText(host, { point, lock }) {
    */
   function write(host, tokens, shown, side, texts, title) {
     if (title) host.append(h("h3", {}, title));
-    const paragraph = (/** @type {number} */ segment) => h("p", { dir: direction(texts[segment] ?? "") });
+    const paragraph = (/** @type {number} */ segment) => h("p", { dir: runs(texts[segment] ?? "") });
     let segment = tokens[shown[0]]?.segment;
     let line = paragraph(segment);
     let ends = -1;
@@ -126,28 +127,29 @@ export function mountText(host, { point, lock }) {
       const { ramp, state, attention } = next;
       const { token, name, side, tokens, weights } = seenFrom(next, head);
       const cross = crosses(attention);
-      const tinted = cross && state.direction === "to" ? "key" : "query";
+      const way = direction(next);
+      const tinted = cross && way === "to" ? "key" : "query";
       const by = new Map(tokens.map((at, i) => [at, weights[i]]));
       prose.dataset.length = words.length > 200 ? "long" : words.length > 60 ? "medium" : "short";
       for (const { chip, at, side: own } of words) {
         const lit = !cross || own === tinted;
         const chosen = cross && lit ? false : at === token;
         const weight = by.get(at) ?? 0;
-        const never = lit && (state.direction === "to" ? forbidden(attention, token, at) : forbidden(attention, at, token));
+        const never = lit && (way === "to" ? forbidden(attention, token, at) : forbidden(attention, at, token));
         const step = !lit || never || weight < state.threshold ? 0 : place(weight, state.scale, next.top);
         const { background, color } = lit && !never ? tint(ramp, step, state.palette === "light") : { background: "", color: "" };
         chip.style.background = background;
         chip.style.color = color;
         chip.title = never ? "not allowed: it comes later" : lit ? number(weight) : "";
-        chip.tabIndex = chosen || (cross && lit && at === (state.direction === "to" ? next.chosen?.key : next.chosen?.query)) ? 0 : -1;
+        chip.tabIndex = chosen || (cross && lit && at === (way === "to" ? next.chosen?.key : next.chosen?.query)) ? 0 : -1;
         chip.classList.toggle("chosen", chosen);
         chip.classList.toggle("never", never);
         chip.setAttribute("aria-pressed", String(own === "query" ? next.held?.query === at : next.held?.key === at));
         chip.setAttribute("aria-label", never ? `${chip.textContent}, not allowed` : lit ? `${chip.textContent}, ${number(weight)}` : `${chip.textContent}`);
       }
-      title.replaceChildren(h("b.token", {}, textOf(name)), state.direction === "to" ? " attends to" : " is attended by");
+      title.replaceChildren(h("b.token", {}, textOf(name)), way === "to" ? " attends to" : " is attended by");
       ranking.replaceChildren(
-        ...strongest(weights, 8).filter((at) => !(state.direction === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
+        ...strongest(weights, 8).filter((at) => !(way === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
           h(
             "li",
             {},
