@@ -69,7 +69,8 @@ class FileTokenizer:
             raise CheckpointError(f"{path} is not a tokenizer file ({error}). Fetch it again.") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._special = {id for id, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = {id: token.content for id, token in added.items() if token.special}
 
     def encode(self, text: str, pair: str | None = None, *, limit: int) -> tuple[Token, ...]:
         """Tokens of `text`, and of `pair` where there is one; `EmptyText`, `TooLong` or `BadInput` if it can't be."""
@@ -92,7 +93,7 @@ class FileTokenizer:
         spans = Counter(zip(encoding.sequence_ids, encoding.offsets, strict=True))
         tokens: list[Token] = []
         word_before: tuple[int, int] | None = None
-        for id, piece, (start, end), segment, word, sequence, special in zip(
+        for id, matched, (start, end), segment, word, sequence, added in zip(
             encoding.ids,
             encoding.tokens,
             encoding.offsets,
@@ -102,12 +103,15 @@ class FileTokenizer:
             encoding.special_tokens_mask,
             strict=True,
         ):
-            if special or sequence is None:
-                tokens.append(Token(id, piece, piece, None, None, special=True, segment=segment))
+            if added or sequence is None:
+                tokens.append(Token(id, matched, matched, None, None, special=True, segment=segment))
                 word_before = None
                 continue
             place = (sequence, word)
             source = sentences[sequence][start:end]
+            # RoBERTa's mask takes the space before it along, which is no part of its name.
+            special = source.strip() == self._special.get(id)
+            piece = self._special[id] if special else matched
             written = self._as_written(piece)[0] if spans[sequence, (start, end)] > 1 else source
             tokens.append(
                 Token(
@@ -116,7 +120,7 @@ class FileTokenizer:
                     piece,
                     start,
                     end,
-                    special=id in self._special and source == piece,
+                    special=special,
                     continues=place == word_before,
                     segment=segment,
                 )

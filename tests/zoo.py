@@ -58,12 +58,12 @@ def _decoders(root: Path) -> dict[str, Any]:
             )
         ),
     }
-    _write({name: words for name in made}, root)
+    _write(dict.fromkeys(made, words), root)
     return made
 
 
 def _encoders(root: Path) -> dict[str, Any]:
-    """tiny-bert-mlm fills masks and judges the next sentence, tiny-roberta fills masks, tiny-bert-tokens has classes."""
+    """tiny-bert-mlm fills masks and judges pairs, tiny-roberta fills masks, tiny-bert-tokens gives tokens classes."""
     pieces, letters = _pieces(), _tokenizer(special=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     letters.add_special_tokens([tokenizers.AddedToken("<mask>", lstrip=True)])
     letters.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True)

@@ -10,6 +10,13 @@ function readable(request) {
   return request;
 }
 
+// Swagger UI's own dark look hangs on a class: it follows the theme that was chosen, else the system's.
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => root.classList.toggle("dark-mode", root.dataset.theme === "dark" || (root.dataset.theme !== "light" && system.matches));
+system.addEventListener("change", dress);
+dress();
+
 const back = document.createElement("a");
 back.href = "../";
 back.textContent = "← Headlight";

@@ -8,13 +8,10 @@ const superscript = (/** @type {number} */ n) => (n < 0 ? "⁻" : "") + [...Stri
 export function number(x) {
   if (x === 0) return "0";
   if (!Number.isFinite(x)) return x < 0 ? "−∞" : "∞";
-  const size = Math.abs(x);
-  if (size < 1e-4 || size >= 1e6) {
-    const power = Math.floor(Math.log10(size));
-    return `${(x / 10 ** power).toFixed(1).replace("-", "−")}×10${superscript(power)}`;
-  }
-  const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
-  return x.toFixed(Math.min(digits, 6)).replace("-", "−");
+  const rounded = Number(x.toPrecision(3)); // first, or 0.9996 would be read as 1.000
+  const power = Math.floor(Math.log10(Math.abs(rounded)));
+  if (power < -4 || power >= 6) return `${(rounded / 10 ** power).toFixed(2).replace("-", "−")}×10${superscript(power)}`;
+  return (power < 3 ? rounded.toFixed(Math.max(0, 2 - power)) : x.toFixed(0)).replace("-", "−");
 }
 
 /** Every digit that the number has. @param {number} x */

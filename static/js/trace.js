@@ -217,7 +217,7 @@ export function mend(state, trace, states) {
 
 /** @param {import("./state.js").State} state @param {TraceBody} trace @param {import("./recurrent.js").RecurrentSite[]} states @returns {Partial<import("./state.js").State>} */
 function mendStates(state, trace, states) {
-  const site = states.find(({ address }) => address === state.site);
+  const site = state.site ? states.find(({ address }) => address === state.site) : states[0];
   const gone = { ...(state.time === null ? {} : { time: null }), ...(state.unit === null ? {} : { unit: null }) };
   if (!site) return state.site ? { site: "", ...gone } : gone;
   return state.time !== null && state.time >= trace.tokens[site.stack].length ? gone : {};

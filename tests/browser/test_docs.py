@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -39,3 +40,24 @@ def test_a_call_is_tried_with_its_own_example(docs: Page) -> None:
     assert sent.value.request.method == "POST"
     expect(call.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
     assert json.loads(sent.value.body())["layers"] == [5]
+
+
+@pytest.mark.parametrize(
+    ("system", "kept", "dark"),
+    [("dark", None, True), ("light", None, False), ("light", "dark", True), ("dark", "light", False)],
+)
+def test_it_follows_the_theme(browser: Browser, server: str, system: Any, kept: str | None, dark: bool) -> None:
+    context = browser.new_context(color_scheme=system)
+    page = context.new_page()
+    page.goto(f"{server}/api/docs")
+    if kept:
+        page.evaluate("theme => localStorage.setItem('headlight-theme', theme)", kept)
+        page.reload()
+    page.locator(".opblock").first.wait_for()
+    ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    title = page.evaluate(
+        "() => getComputedStyle(document.querySelector('.info .title')).color.match(/\\d+/g).map(Number)"
+    )
+    context.close()
+    assert (sum(ground[:3]) < 3 * 64) == dark
+    assert (sum(title[:3]) > 3 * 150) == dark

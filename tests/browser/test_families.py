@@ -40,11 +40,19 @@ def shown(seen: Visit) -> float:
         ("tiny-t5", "encoder.1.self.2"),
         ("tiny-t5", "decoder.0.self.4"),
         ("tiny-t5", "decoder.2.cross.1"),
+        ("tiny-marian", "encoder.1.self.3"),
+        ("tiny-marian", "decoder.2.self.0"),
+        ("tiny-marian", "decoder.1.cross.2"),
+        ("tiny-bert-mlm", "encoder.2.self.5"),
+        ("tiny-bert-tokens", "encoder.0.self.1"),
+        ("tiny-roberta", "encoder.1.self.4"),
         ("tiny-gru", "decoder.0.cross.0"),
+        ("tiny-luong", "decoder.0.cross.0"),
     ],
 )
 def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str, head: str) -> None:
-    more = {} if model in ("tiny-gpt2", "tiny-llama") else {"target": TARGET}
+    says = httpx.get(f"{server}/api/v1/models/{model}").json()["targets"]
+    more = {"target": TARGET} if says else {}
     stack, layer, block, number = head.split(".")
     named = {"stack": stack, "block": block}
     place = {**named, "layer": layer, "head": number, "query": 3, "key": 1}
@@ -60,9 +68,17 @@ def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str
         seen.settle()
 
 
-def test_every_model_can_be_picked(visit: Open) -> None:
+def test_every_model_can_be_picked_from_its_family(visit: Open, server: str) -> None:
     seen = visit()
-    for model in ("tiny-gpt2", "tiny-llama", "tiny-t5", "tiny-gru", "tiny-lstm", "minilm"):
+    cards = httpx.get(f"{server}/api/v1/models").json()
+    for card in cards[::-1]:
+        model = card["id"]
+        group = seen.page.locator(f"#model optgroup:has(> option[value='{model}'])")
+        expect(group).to_have_attribute("label", card["family"])
+        if model == "tiny-numbers":
+            seen.page.fill("#text", "1 1 2 3 5")
+        elif seen.page.input_value("#text") == "1 1 2 3 5":
+            seen.page.fill("#text", SOURCE)
         seen.page.select_option("#model", model)
         seen.page.locator("#progress").wait_for(state="hidden")
         seen.settle()
@@ -166,6 +182,91 @@ def test_a_class_of_the_whole_is_said(visit: Open, server: str) -> None:
     assert shown(seen) == pytest.approx(max(weights), rel=1e-5)
 
 
+@pytest.mark.parametrize("model", ["tiny-bert-tokens", "tiny-lstm-tagger"])
+def test_every_token_has_its_class(visit: Open, server: str, model: str) -> None:
+    seen = visit({"model": model, "text": SOURCE})
+    page = seen.page
+    (stack,) = (trace := traced(server, model))["tokens"]
+    said, tokens = trace["prediction"]["token_labels"], trace["tokens"][stack]
+    assert len({one["label"] for one in said}) > 1, "a page that says one class of all would not be noticed"
+    words = page.locator("#next .classes button")
+    expect(page.locator("#next h3")).to_have_text("Class of each token")
+    expect(words.locator(".token")).to_have_text([token["text"].strip() for token in tokens])
+    expect(words.locator("b")).to_have_text([one["label"] for one in said])
+    for place in (1, len(tokens) - 1):
+        word, one = words.nth(place), said[place]
+        assert str(one["probability"])[:6] in (word.get_attribute("title") or "")
+        spoken = f"{tokens[place]['text'].strip()}: {one['label']}, {round(100 * one['probability'])} %"
+        expect(word).to_have_attribute("aria-label", spoken)
+        word.focus()
+        page.keyboard.press("Enter")
+        seen.settle()
+        expect(word).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#inspector .class b").nth(1)).to_have_text(one["label"])
+        title = page.locator("#inspector .class .number").get_attribute("title") or ""
+        assert float(title) == pytest.approx(one["probability"], rel=1e-5)
+
+
+def test_a_class_is_said_aloud(visit: Open, server: str) -> None:
+    seen = visit({"model": "tiny-bert-tokens", "text": SOURCE, "query": 2, "key": 1})
+    own = traced(server, "tiny-bert-tokens")["prediction"]["token_labels"][2]
+    expect(seen.page.locator("#live")).to_contain_text(f"Its class is {own['label']}")
+
+
+@pytest.mark.parametrize(("model", "mask"), [("tiny-bert-mlm", "[MASK]"), ("tiny-roberta", "<mask>")])
+def test_every_mask_is_filled(visit: Open, server: str, model: str, mask: str) -> None:
+    text = f"two {mask} run in the {mask}"
+    seen = visit({"model": model, "text": text})
+    places = traced(server, model, text)["prediction"]["positions"]
+    assert len(places) == 2
+    strips = seen.page.locator("#next .said", has_text="In place of")
+    expect(strips).to_have_count(2)
+    for nth, place in enumerate(places):
+        row = strips.nth(nth)
+        for guess, shown_as in zip(place["top"][:5], row.locator("li").all(), strict=True):
+            assert str(guess["probability"])[:6] in (shown_as.get_attribute("title") or "")
+        row.locator("h3 button").click()
+        assert f"query={place['position']}" in seen.settle().hash
+        expect(row.locator("h3 button")).to_have_attribute("aria-pressed", "true")
+        seen.page.keyboard.press("Escape")
+    seen.run("two dogs run")
+    expect(seen.page.locator("#next")).to_contain_text("Write the mask")
+
+
+def test_whether_the_next_sentence_follows(visit: Open, server: str) -> None:
+    pair = "it was too tired"
+    seen = visit({"model": "tiny-bert-mlm", "text": "two [MASK] run", "pair": pair})
+    labels = traced(server, "tiny-bert-mlm", "two [MASK] run", pair=pair)["prediction"]["labels"]
+    best = max(labels, key=lambda label: label["probability"])
+    row = seen.page.locator("#next .said").first
+    expect(row.locator("h3")).to_have_text("Class of the pair")
+    expect(row.locator("li .token").first).to_have_text(best["label"])
+    assert str(best["probability"])[:6] in (row.locator("li").first.get_attribute("title") or "")
+    expect(seen.page.locator("#next .said")).to_have_count(2)
+
+
+def test_the_whole_looks_at_each_token(visit: Open, server: str) -> None:
+    seen = visit({"model": "tiny-sentiment", "text": SOURCE, "query": 0, "key": 2})
+    page = seen.page
+    weights = maps(server, "tiny-sentiment")
+    assert shown(seen) == pytest.approx(weights[2], rel=1e-5)
+    expect(page.locator("#focus-title")).to_have_text("Attention pooling")
+    expect(page.locator("#live")).to_contain_text("Attention pooling: the whole attends to run")
+    assert "the whole by 6 tokens" in (page.locator("canvas.axes").get_attribute("aria-label") or "")
+    for view in VIEWS:
+        page.locator(f"#tab-{view}").click()
+        seen.settle()
+        expect(page.locator("#focus-title")).to_have_text("Attention pooling")
+        expect(page.get_by_role("radiogroup", name="Direction")).to_be_hidden()
+        assert not {"source", "target"} & set(page.locator(".stage").inner_text().split())
+    page.locator("#tab-text").click()
+    seen.settle()
+    expect(page.locator(".prose .word")).to_have_count(6)
+    page.locator(".prose .word").nth(4).click()
+    assert "query=0&key=4" in seen.settle().hash
+    assert shown(seen) == pytest.approx(weights[4], rel=1e-5)
+
+
 def test_a_network_that_reads_numbers_says_one(visit: Open, server: str) -> None:
     series = "0.1 0.1 0.2 0.3 0.5"
     seen = visit({"model": "tiny-numbers", "text": series})
@@ -201,19 +302,26 @@ def test_additive_attention_says_its_own_formula(visit: Open) -> None:
         ("tiny-gru", "decoder.0.cell.gate.update"),
         ("tiny-lstm", "encoder.0.cell.cell"),
         ("tiny-lstm", "decoder.0.cell.hidden"),
+        ("tiny-luong", "encoder.1.cell.hidden"),
+        ("tiny-luong", "decoder.1.cell.hidden"),
+        ("tiny-lstm-tagger", "sequence.1.reverse.cell"),
+        ("tiny-lstm-tagger", "sequence.0.cell.gate.forget"),
+        ("tiny-rnn", "sequence.0.cell.hidden"),
     ],
 )
 def test_states_over_time(visit: Open, server: str, model: str, site: str) -> None:
-    state = {"model": model, "text": SOURCE, "target": TARGET, "view": "states", "site": site, "time": 2, "unit": 5}
-    seen = visit(state)
-    values = ask(server, f"traces/{traced(server, model, target=TARGET)['id']}/tensors/{site}")["values"]
+    more = {} if site.startswith("sequence") else {"target": TARGET}
+    seen = visit({"model": model, "text": SOURCE, **more, "view": "states", "site": site, "time": 2, "unit": 5})
+    values = ask(server, f"traces/{traced(server, model, **more)['id']}/tensors/{site}")["values"]
     assert shown(seen) == pytest.approx(values[2][5], abs=1e-6)
-    if not site.endswith("update"):
+    if "gate" in site or model in ("tiny-luong", "tiny-rnn"):
+        expect(seen.page.locator("#inspector .formula")).to_contain_text("σ(" if "gate" in site else "tanh(")
+    else:
         worked = seen.page.locator(".formula b").get_attribute("title") or ""
         assert float(worked.replace("−", "-")) == pytest.approx(values[2][5], abs=1e-5)
     box = seen.page.locator("canvas.cells").bounding_box()
     assert box is not None
-    seen.page.mouse.click(box["x"] + 7.5 * box["width"] / 32, box["y"] + 1.5 * box["height"] / len(values))
+    seen.page.mouse.click(box["x"] + 7.5 * box["width"] / len(values[0]), box["y"] + 1.5 * box["height"] / len(values))
     seen.settle()
     assert shown(seen) == pytest.approx(values[1][7], abs=1e-6)
     assert "time=1&unit=7" in seen.hash
@@ -241,11 +349,36 @@ def test_gates_and_layers_are_chosen(visit: Open) -> None:
     assert "unit=0" in seen.hash
 
 
+@pytest.mark.parametrize(
+    ("model", "layers", "states"),
+    [
+        ("tiny-lstm-tagger", ["layer 0 →", "layer 0 ←", "layer 1 →", "layer 1 ←"], 6),
+        ("tiny-luong", ["encoder layer 0", "encoder layer 1", "decoder layer 0", "decoder layer 1"], 1),
+        ("tiny-gru", ["encoder layer 0 →", "encoder layer 0 ←", "decoder layer 0"], 4),
+    ],
+)
+def test_every_layer_and_gate_is_there(visit: Open, model: str, layers: list[str], states: int) -> None:
+    seen = visit({"model": model, "text": SOURCE, "view": "states"})
+    page = seen.page
+    expect(page.locator("#state-where option")).to_have_text(layers)
+    expect(page.locator("button.state")).to_have_count(len(layers) * states)
+    page.locator("button.state").last.click()
+    seen.settle()
+    expect(page.locator("#focus-block")).to_have_text(layers[-1])
+    page.select_option("#state-where", label=layers[0])
+    expect(page.locator("#focus-block")).to_have_text(layers[0])
+    label = page.locator("canvas.axes").get_attribute("aria-label") or ""
+    assert label.startswith(layers[0])
+    assert "units" in label
+
+
 def test_a_network_without_attention_opens_in_its_states(visit: Open) -> None:
     seen = visit({"model": "tiny-lstm", "text": SOURCE})
     expect(seen.page.locator("[role=tab]:visible")).to_have_text(["States"])
     expect(seen.page.locator("#heads-title")).to_have_text("States")
     expect(seen.page.locator("button.state")).to_have_count(3 * 6)
+    expect(seen.page.locator(".state-grid")).to_contain_text("No attention here")
+    expect(seen.page.locator("#next h3")).to_contain_text("Next after")
     seen.page.select_option("#model", "minilm")
     expect(seen.page.locator("#tab-heatmap")).to_have_attribute("aria-selected", "true")
     expect(seen.page.locator("#tab-states")).to_be_hidden()
@@ -267,8 +400,24 @@ def test_bytes_that_are_no_letters_are_shown_as_bytes(visit: Open) -> None:
         GRU,
         {**GRU, "view": "states"},
         {**GRU, "view": "states", "form": "table"},
+        {"model": "tiny-bert-tokens", "text": SOURCE},
+        {"model": "tiny-lstm-tagger", "text": SOURCE},
+        {"model": "tiny-bert-mlm", "text": "two [MASK] run in the [MASK]", "pair": "it was tired"},
+        {"model": "tiny-sentiment", "text": SOURCE, "view": "text"},
     ],
-    ids=["cross text", "cross", "causal text", "causal table", "alignment", "states", "states table"],
+    ids=[
+        "cross text",
+        "cross",
+        "causal text",
+        "causal table",
+        "alignment",
+        "states",
+        "states table",
+        "token classes",
+        "classes over states",
+        "masks",
+        "pool",
+    ],
 )
 def test_axe_finds_nothing_serious_in_any_family(visit: Open, state: dict[str, Any], theme: str) -> None:
     assert serious(visit(state, theme=theme, **STILL)) == []
@@ -278,6 +427,19 @@ def test_bars_name_tokens_that_look_like_markup(visit: Open) -> None:
     page = visit({**CROSS, "view": "bars"}).page
     expect(page.locator(".xtick").last).to_have_text("</s>")
     expect(page.locator(".xtitle")).to_have_text("source (keys)")
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844)])
+@pytest.mark.parametrize("view", ["table", "lines"])
+def test_long_pictures_scroll_in_their_own_box(visit: Open, view: str, size: tuple[int, int]) -> None:
+    text = " ".join([SOURCE] * (5 if view == "table" else 12))
+    page = visit({"model": "tiny-gpt2", "text": text, "view": view}, size=size).page
+    inner = page.evaluate(
+        "() => { const b = document.querySelector('.view .scroller');"
+        " return [b.scrollWidth - b.clientWidth, b.scrollHeight - b.clientHeight] }"
+    )
+    assert inner[0 if view == "table" else 1] > 100
+    assert page.evaluate("() => document.documentElement.scrollWidth") == size[0]
 
 
 def test_states_follow_the_pointer_within_a_frame(visit: Open) -> None:

@@ -110,9 +110,9 @@ def test_tensors_are_laid_over_the_bytes_that_came(module: Any) -> None:
 
 
 def test_numbers_carry_three_digits(module: Any) -> None:
-    numbers = [0, 0.6467, -13.2499, 0.00012345, 1.2345e-7, 999.6, 1234.5]
+    numbers = [0, 0.6467, -13.2499, 0.00012345, 1.2345e-7, 999.6, 1234.5, 0.99996]
     written = module("format", f"m => {numbers}.map(m.number)")
-    assert written == ["0", "0.647", "−13.2", "0.000123", "1.2×10⁻⁷", "1000", "1235"]
+    assert written == ["0", "0.647", "−13.2", "0.000123", "1.23×10⁻⁷", "1000", "1235", "1.00"]
 
 
 def _luminance(colour: list[int]) -> float:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import models, pre_tokenizers
 
 import engine
 from engine.errors import BadInput, CheckpointError, EmptyText, TokenizerMissing, TooLong
@@ -44,6 +46,15 @@ def test_a_pair_keeps_its_sentences_apart(minilm: engine.Model) -> None:
     assert [t.text for t in tokens] == ["[CLS]", "How", "old", "?", "[SEP]", "My", "age", "is", "7", ".", "[SEP]"]
     assert [t.segment for t in tokens] == [0] * 5 + [1] * 6
     assert (tokens[5].start, tokens[5].end) == (0, 2)  # counted in the second sentence
+
+
+def test_a_special_token_may_take_the_space_before_it(tmp_path: Path) -> None:
+    made = tokenizers.Tokenizer(models.WordLevel({"two": 0, "run": 1, "<mask>": 2}, unk_token="run"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.add_special_tokens([tokenizers.AddedToken("<mask>", lstrip=True)])
+    made.save(str(tmp_path / "tokenizer.json"))
+    tokens = FileTokenizer(tmp_path / "tokenizer.json").encode("two <mask> run", limit=9)
+    assert [(t.piece, t.special) for t in tokens] == [("two", False), ("<mask>", True), ("run", False)]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ export function frameOf({ width, height, rows, cols, longest, unit, corner = COR
   }
   const { cell } = frame;
   const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - 8));
-  return { ...frame, left, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
+  // A map of few rows stands a third of the way down, not at the edge of an empty room.
+  const spare = height - frame.top - rows * cell;
+  const top = frame.top + (rows * cell < height / 3 ? spare / 3 : 0);
+  return { ...frame, left, top, rows, cols, font, slanted, width: cols * cell, height: rows * cell };
 }
 
 /** @param {string} text @param {number} length */
@@ -292,11 +295,11 @@ function paintTitles(context, { left, top }, colors, attention) {
   context.fillStyle = colors.ink2;
   context.textBaseline = "alphabetic";
   context.textAlign = "right";
-  const room = left - 12;
-  const written = (/** @type {string[]} */ ways) => ways.find((one) => context.measureText(one).width <= room) ?? ways.at(-1) ?? "";
   const [short, long] = [sides(attention), axesOf(attention)];
-  context.fillText(written([`${long.key} →`, `${short.key} →`, "keys →"]), left - 8, top - 12 * colors.unit - size * 1.3);
-  context.fillText(written([`${long.query} ↓`, `${short.query} ↓`, "queries ↓"]), left - 8, top - 12 * colors.unit);
+  const ways = [[long.key, long.query], [short.key, short.query], ["keys", "queries"]].map((both) => [`${both[0]} →`, `${both[1]} ↓`]);
+  const [keys, queries] = ways.find((both) => both.every((one) => context.measureText(one).width <= left - 12)) ?? ways[2];
+  context.fillText(keys, left - 8, top - 12 * colors.unit - size * 1.3);
+  context.fillText(queries, left - 8, top - 12 * colors.unit);
 }
 
 /** @param {Scene} scene @param {number} row @param {number} col */

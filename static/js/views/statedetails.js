@@ -72,7 +72,7 @@ function symbols({ site, recurrent }) {
   const read = h("span", {}, i("W"), " ", i("x", "t"), " + ", i("b"), " + ", own.reset ? h("span", {}, i("r"), " · (", before(), " + ", i("c"), ")") : before());
   return step(
     "How it came about",
-    h("p.formula", {}, i(own.name, "t"), " = ", `${own.of}(`, read, ")"),
+    h("p.formula", {}, i(own.name, "t"), " = ", h("span", {}, `${own.of}(`, read, ")")),
     h("p.aside", {}, "Every unit of the input ", i("x"), " and of the state before takes part in it", own.of === "σ" ? ", and σ makes a share from 0 to 1 of it." : "."),
   );
 }
