@@ -102,13 +102,14 @@ const classes = (labels, tokens, stack, actions) =>
     ),
   );
 
-/** Brings a token of a row into sight without moving the page. @param {HTMLElement} button */
-function reveal(button) {
+/** Brings a token into sight without moving the page. @param {HTMLElement} button @param {HTMLElement} host */
+function reveal(button, host) {
+  const inner = button.getBoundingClientRect();
+  const strip = host.getBoundingClientRect();
+  host.scrollTop += Math.min(0, inner.top - strip.top) + Math.max(0, inner.bottom - strip.bottom);
   const list = button.closest("ol");
-  if (!list) return;
-  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()];
-  if (inner.left < outer.left) list.scrollLeft -= outer.left - inner.left;
-  else if (inner.right > outer.right) list.scrollLeft += inner.right - outer.right;
+  const row = list?.getBoundingClientRect();
+  if (list && row) list.scrollLeft += Math.min(0, inner.left - row.left) + Math.max(0, inner.right - row.right);
 }
 
 /** @param {HTMLElement} host @param {Actions} actions */
@@ -132,7 +133,7 @@ export function mountNext(host, actions) {
       for (const button of /** @type {NodeListOf<HTMLElement>} */ (host.querySelectorAll("[data-at]"))) {
         const own = Number(button.dataset.at) === lit;
         button.setAttribute("aria-pressed", String(own));
-        if (own) reveal(button);
+        if (own) reveal(button, host);
       }
     },
   };

@@ -51,7 +51,7 @@ export function mountTable(host) {
           "table",
           {},
           h("caption", {}, `${head.name}: ${caption(attention)}`),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) ? sides(attention).query : "query"), ...headings)),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) && !attention.pools ? sides(attention).query : "query"), ...headings)),
           h("tbody", {}, ...rows),
         ),
       );
