@@ -139,6 +139,18 @@ const actions = {
     else if (scene.attention.queries === tokens) act(index, null);
     else if (scene.attention.keys === tokens) act(liveQuery(scene), index);
   },
+  /** Runs the same text with something else in place of the token in question. @param {string} mask */
+  putInPlace(mask) {
+    if (!scene) return;
+    const { trace, attention, chosen } = scene;
+    const plain = attention.queries.filter(({ start }) => start !== null);
+    const token = plain.find(({ index }) => index === chosen?.query) ?? plain.at(-1);
+    if (!token) return;
+    const texts = [trace.text, trace.pair ?? null];
+    const letters = [...String(texts[token.segment])]; // places are counted in code points
+    texts[token.segment] = `${letters.slice(0, Number(token.start)).join("")}${mask}${letters.slice(Number(token.end)).join("")}`;
+    run({ model: trace.model, text: String(texts[0]), pair: texts[1], target: null });
+  },
   say,
 };
 

@@ -230,7 +230,12 @@ def test_every_mask_is_filled(visit: Open, server: str, model: str, mask: str) -
         expect(row.locator("h3 button")).to_have_attribute("aria-pressed", "true")
         seen.page.keyboard.press("Escape")
     seen.run("two dogs run")
-    expect(seen.page.locator("#next")).to_contain_text("Write the mask")
+    expect(seen.page.locator("#next")).to_contain_text(f"Write {mask} in place of a word")
+    seen.page.mouse.click(*seen.cell(2, 1))  # the second word looks
+    seen.settle()
+    seen.page.get_by_role("button", name="Mask the word in question").click()
+    seen.page.locator("#next .said", has_text="In place of").wait_for()
+    assert seen.settle().state["text"] == f"two {mask} run"
 
 
 def test_whether_the_next_sentence_follows(visit: Open, server: str) -> None:
@@ -403,6 +408,7 @@ def test_bytes_that_are_no_letters_are_shown_as_bytes(visit: Open) -> None:
         {"model": "tiny-bert-tokens", "text": SOURCE},
         {"model": "tiny-lstm-tagger", "text": SOURCE},
         {"model": "tiny-bert-mlm", "text": "two [MASK] run in the [MASK]", "pair": "it was tired"},
+        {"model": "tiny-roberta", "text": SOURCE},
         {"model": "tiny-sentiment", "text": SOURCE, "view": "text"},
     ],
     ids=[
@@ -416,6 +422,7 @@ def test_bytes_that_are_no_letters_are_shown_as_bytes(visit: Open) -> None:
         "token classes",
         "classes over states",
         "masks",
+        "no mask yet",
         "pool",
     ],
 )

@@ -9,7 +9,7 @@ const LISTED = 5;
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{word: string, title: string, quiet: boolean, probability: number}} Guess */
 /** @typedef {{stack: string, index: number}} Place a token */
-/** @typedef {{lookAt: (stack: string, index: number | null, hold?: boolean) => void}} Actions */
+/** @typedef {{lookAt: (stack: string, index: number | null, hold?: boolean) => void, putInPlace: (mask: string) => void}} Actions */
 
 /** The strip's rows: everything that the network says. @param {import("../trace.js").TraceBody} trace @param {Actions} actions @returns {HTMLElement[]} */
 function rows({ prediction: said, tokens: all, pair }, actions) {
@@ -24,7 +24,10 @@ function rows({ prediction: said, tokens: all, pair }, actions) {
     found.push(row([heading], guesses.sort((a, b) => b.probability - a.probability)));
   }
   if (said.positions?.length === 0) {
-    found.push(row(["Write the mask, ", h("span.token", {}, "[MASK]"), " or ", h("span.token", {}, "<mask>"), ", in place of a word: this network says what could stand there."]));
+    // Vocabularies write all their special tokens in one way.
+    const mask = tokens.some(({ special, piece }) => special && piece.startsWith("[")) ? "[MASK]" : "<mask>";
+    const example = h("button.quiet", { type: "button", onclick: () => actions.putInPlace(mask) }, "Mask the word in question");
+    found.push(row(["Write ", h("span.token", {}, mask), " in place of a word: this network says what could stand there. ", example]));
   }
   const places = said.positions ?? [];
   const after = (/** @type {number} */ position) => position === tokens.length - 1;
