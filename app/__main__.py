@@ -257,10 +257,10 @@ def run_generate(options: argparse.Namespace) -> int:
                 said = end.value
                 break
             if how.beams == 1 and ids[-1] not in model.stops:  # of several beams, which is best is known at the end
-                text = model.written(ids)
+                text = model.text_of(ids)
                 print(text[len(shown) :], end="", flush=True)
                 shown = text
-        print(model.written(said)[len(shown) :])
+        print(model.text_of(said)[len(shown) :])
         if options.out:
             options.out.write_bytes(engine.trace(model, engine.continued(model, inputs, said)).to_bytes())
     except engine.errors.EngineError as error:

@@ -224,7 +224,7 @@ def likeliest(model: Model, probabilities: Tensor, chances: Tensor, count: int) 
 
 def said_stop(model: Model, ids: Sequence[int], how: Decoding) -> bool:
     """Whether one of the stop texts has been said."""
-    return bool(how.stop) and any(stop in model.written(ids) for stop in how.stop)
+    return bool(how.stop) and any(stop in model.text_of(ids) for stop in how.stop)
 
 
 @dataclass(frozen=True)

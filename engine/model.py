@@ -19,6 +19,8 @@ from engine.decoding import LONGEST, Decoding, decode
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
+from engine.nn.attention import Attention
+from engine.nn.feedforward import FeedForward
 from engine.registry import Folder, Hub, ModelCard
 from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
@@ -106,10 +108,35 @@ class Model:
 
     def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
         """W_O of one attention block, cut by head: (head, head_dim, model)."""
-        if self.family.output_weight is None:
+        if self.family.part is None:
             why = f"The heads of {self.id} write through no matrix of their own."
             raise UnknownSite(f"{stack}.{layer}.{block}.by_head", (), why=why)
-        return self.family.output_weight(self.network, stack, layer, block)
+        attention = self.family.part(self.network, stack, layer, block)
+        assert isinstance(attention, Attention)
+        return attention.output_by_head()
+
+    @property
+    def width(self) -> int:
+        """Of the residual stream."""
+        return self.family.shape(self.config).width
+
+    def activated(self, place: Site, pre: Tensor, gate: Tensor | None) -> Tensor:
+        """Hidden units of a feed-forward block after its activation, from those before it."""
+        part = self._part(place)
+        assert isinstance(part, FeedForward)
+        with torch.inference_mode():
+            return part.activated(pre, gate)
+
+    def written(self, place: Site, value: Tensor) -> Tensor:
+        """What a block adds to the residual stream, of its weighted sums of values or of its hidden units."""
+        with torch.inference_mode():
+            return self._part(place).written(value)
+
+    def _part(self, place: Site) -> Attention | FeedForward:
+        assert self.family.part is not None
+        assert place.layer is not None
+        assert place.block is not None
+        return self.family.part(self.network, place.stack, place.layer, place.block)
 
     def look_inside(self, place: Site, x: Tensor, hidden: Tensor, start: Tensor, memory: Tensor | None) -> Tensor:
         """A gate, or the cell state, of a recurrent layer at every step: (position, hidden)."""
@@ -195,7 +222,7 @@ class Model:
             return tuple(Token(id, str(id), str(id), None, None) for id in ids)
         return tokenizer.from_ids(ids)
 
-    def written(self, ids: Sequence[int]) -> str:
+    def text_of(self, ids: Sequence[int]) -> str:
         """The text that these ids of the last stack make together; the ids themselves where there is no tokenizer."""
         tokenizer = self.target_tokenizer or self.tokenizer
         return " ".join(map(str, ids)) if tokenizer is None else tokenizer.written(ids)

@@ -78,10 +78,10 @@ VOCABULARY: dict[str, Definition] = {
         Definition("cell", _HIDDEN, "the cell state of an LSTM after each step", True, True),
         Definition("hidden", _HIDDEN, "the hidden state after each step"),
         Definition("readout", _STREAM, "what the head reads: state, context and word taken together"),
-        Definition("out", _STREAM, "what the block adds to the residual stream"),
+        Definition("out", _STREAM, "what the block adds to the residual stream", True, True),
         Definition("gate", _HIDDEN, "what the hidden units are multiplied by, before the activation"),
         Definition("pre", _HIDDEN, "hidden units before the activation"),
-        Definition("post", _HIDDEN, "hidden units after the activation"),
+        Definition("post", _HIDDEN, "hidden units after the activation", True, True),
         Definition(
             "logits",
             ("batch", "position", "vocab"),

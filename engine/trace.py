@@ -51,6 +51,19 @@ class Weights(Protocol):
         """Logits (..., vocab) of the hidden states that the head reads."""
         ...
 
+    @property
+    def width(self) -> int:
+        """Of the residual stream."""
+        ...
+
+    def activated(self, place: Site, pre: Tensor, gate: Tensor | None) -> Tensor:
+        """Hidden units of a feed-forward block after its activation, from those before it."""
+        ...
+
+    def written(self, place: Site, value: Tensor) -> Tensor:
+        """What a block adds to the residual stream, of its weighted sums of values or of its hidden units."""
+        ...
+
     def look_inside(self, place: Site, x: Tensor, hidden: Tensor, start: Tensor, memory: Tensor | None) -> Tensor:
         """A gate, or the cell state, of a recurrent layer at every step: (position, hidden)."""
         ...
@@ -113,8 +126,11 @@ class Trace:
             return dict(zip(axes, self.tensors[address].shape, strict=True))
         if place.name == "logits":
             return {"position": len(self.tokens[place.stack]), "vocab": self.vocabulary}
+        if place.name == "out":
+            return {"position": len(self.tokens[place.stack]), "model": self._model(address).width}
         if "position" in axes:
-            return dict(zip(axes, self._recorded(place, "hidden").shape, strict=True))
+            like = "pre" if place.name == "post" else "hidden"
+            return dict(zip(axes, self._recorded(place, like).shape, strict=True))
         assert place.block is not None
         block = self.block(place.stack, place.block)
         lengths = {
@@ -154,6 +170,8 @@ class Trace:
             "bias": self._bias,
             "energy": self._energy,
             "logits": self._logits,
+            "post": self._post,
+            "out": self._out,
             "cell": self._inside,
             **dict.fromkeys(chain(*GATES.values()), self._inside),
         }
@@ -181,6 +199,24 @@ class Trace:
     def _by_head(self, place: Site, picks: dict[str, Pick]) -> Tensor:
         z = cut(self._recorded(place, "z"), [picks["head"], picks["query"]])
         return derive.by_head(z, self._weight(place)[picks["head"]][:, :, picks["model"]])
+
+    def _post(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        rows = [picks["position"]]
+        gate = self.tensors.get(place.sibling("gate"))
+        gate = None if gate is None else cut(gate, rows)
+        post = self._model(place.address).activated(place, cut(self._recorded(place, "pre"), rows), gate)
+        return post[:, picks["hidden"]]
+
+    def _out(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        rows = picks["position"]
+        post = self.sites.get(place.sibling("post"))
+        if post is None:
+            value = cut(self._recorded(place, "z"), [ALL, rows])
+        elif post.address in self.tensors:  # a patch changed it
+            value = cut(self.tensors[post.address], [rows])
+        else:
+            value = self._post(post, {"position": rows, "hidden": ALL})
+        return self._model(place.address).written(place, value)[:, picks["model"]]
 
     def _bias(self, place: Site, picks: dict[str, Pick]) -> Tensor:
         table = self._recorded(place, "bias.by_distance")

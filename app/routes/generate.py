@@ -72,7 +72,7 @@ async def generate(request: Request, wanted: schemas.GenerateRequest, runner: Ru
         trace = await runner.trace(generation.recipe)
         model = await runner.model(generation.recipe.model)
         ids = generation.recipe.said or ()
-        text = await runner.describe(lambda: model.written(ids))
+        text = await runner.describe(lambda: model.text_of(ids))
         return {"id": trace.digest, "location": location(trace.digest), "text": text, "said": ids, "ended": last.ended}
 
     return StreamingResponse(events.guarded(request, said()), media_type=events.MEDIA_TYPE, headers=events.HEADERS)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens, ids, output_weight
+from engine.models.family import Family, Shape, Tokens, ids, part
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
@@ -338,7 +338,7 @@ FAMILY = Family(
     blocks=blocks,
     rules=rules,
     run=run,
-    output_weight=output_weight,
+    part=part,
     head=head,
     unembed=head,
     predicts=lambda c: c.predicts_words,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.nn.attention import Attention
 from engine.nn.cache import Cache
+from engine.nn.feedforward import FeedForward
 from engine.sites import Block, Site
 from engine.tap import Tap
 
@@ -45,8 +46,8 @@ class Family:
     `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
     states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
     `unembed(network, stream)` of any residual stream, through the final norm where there is one; they are None where
-    the network has no such thing. `output_weight(network, stack, layer, block)` is W_O by head:
-    (head, head_dim, model), and `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
+    the network has no such thing. `part(network, stack, layer, block)` is an attention or a feed-forward module, and
+    `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
     positions whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says
     whether this one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or
     of each token, and `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text
@@ -68,7 +69,7 @@ class Family:
     blocks: Callable[[Any], tuple[Block, ...]]
     rules: Callable[[Any], Rules]
     run: Callable[[nn.Module, Tokens, Tap], Tensor]
-    output_weight: Callable[[nn.Module, str, int, str], Tensor] | None = None
+    part: Callable[[nn.Module, str, int, str], Attention | FeedForward] | None = None
     cell: Callable[[nn.Module, str, int, str], Recurrent] | None = None
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
@@ -128,12 +129,16 @@ def stop_tokens(config: Mapping[str, Any]) -> tuple[int, ...]:
     return () if named is None else tuple(named) if isinstance(named, list) else (int(named),)
 
 
-def output_weight(network: nn.Module, stack: str, layer: int, block: str) -> Tensor:
-    """W_O by head, (head, head_dim, model), of a network that has its layers in `layers`, or in one stack each."""
+PARTS = {"self": "attention", "cross": "cross", "mlp": "mlp"}
+"""What the layers of a Transformer call the module of each block."""
+
+
+def part(network: nn.Module, stack: str, layer: int, block: str) -> Attention | FeedForward:
+    """The module of one block, of a network that has its layers in `layers`, or in one stack each."""
     layers = network.get_submodule("layers" if hasattr(network, "layers") else f"{stack}.layers")
-    attention = layers.get_submodule(f"{layer}.{'cross' if block == 'cross' else 'attention'}")
-    assert isinstance(attention, Attention)
-    return attention.output_by_head()
+    found = layers.get_submodule(f"{layer}.{PARTS[block]}")
+    assert isinstance(found, Attention | FeedForward)
+    return found
 
 
 def head(network: Any, hidden: Tensor) -> Tensor:

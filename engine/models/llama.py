@@ -15,7 +15,7 @@ from engine.models.family import (
     Family,
     Shape,
     head,
-    output_weight,
+    part,
     resume_one_stack,
     run_one_stack,
     stop_tokens,
@@ -207,7 +207,7 @@ FAMILY = Family(
     run=run_one_stack,
     resume=resume_one_stack,
     stops=lambda c: c.stops,
-    output_weight=output_weight,
+    part=part,
     head=head,
     unembed=unembed,
 )

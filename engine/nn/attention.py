@@ -126,7 +126,7 @@ class Attention(nn.Module):
         q = tap("q", q)
         k, v = self.keys_and_values(x, memory, cache, tap)
         z = attend(q, k, v, scale=self.scale, causal=self.causal, mask=mask, bias=bias, tap=tap)
-        return tap("out", self.out(z.transpose(1, 2).flatten(2)))
+        return tap("out", self.written(z))
 
     def keys_and_values(self, x: Tensor, memory: Tensor | None, cache: Cache | None, tap: Tap) -> tuple[Tensor, Tensor]:
         """Both (batch, kv_head, key, d): of `memory`, or of everything up to the end of `x`."""
@@ -143,6 +143,11 @@ class Attention(nn.Module):
             cache.keep("source", (k, v))
             return k, v
         return cache.extend("k", k), cache.extend("v", v)
+
+    def written(self, z: Tensor) -> Tensor:
+        """What goes into the residual stream, (..., query, model), of weighted sums (..., head, query, head_dim)."""
+        added: Tensor = self.out(z.transpose(-3, -2).flatten(-2))
+        return added
 
     def split(self, x: Tensor) -> Tensor:
         """(batch, position, head · head_dim) to (batch, head, position, head_dim), as a view."""

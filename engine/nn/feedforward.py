@@ -31,23 +31,34 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """(batch, position, model) in and out; shows `pre` and `post`, (batch, position, hidden), and `out`."""
         pre = tap("pre", self.up(x))
-        post = tap("post", self.activation(pre))
-        return tap("out", self.down(post))
+        post = tap("post", self.activated(pre))
+        return tap("out", self.written(post))
+
+    def activated(self, pre: Tensor, gate: Tensor | None = None) -> Tensor:
+        """Hidden units after the activation."""
+        assert gate is None
+        return self.activation(pre)
+
+    def written(self, post: Tensor) -> Tensor:
+        """What goes into the residual stream, (..., model), of hidden units (..., hidden)."""
+        added: Tensor = self.down(post)
+        return added
 
 
-class GatedFeedForward(nn.Module):
+class GatedFeedForward(FeedForward):
     """down(activation(gate(x)) · up(x)): SwiGLU and its kin (Shazeer 2020)."""
 
     def __init__(self, width: int, hidden: int, activation: str = "silu", *, bias: bool = False) -> None:
-        super().__init__()
+        super().__init__(width, hidden, activation, bias=bias)
         self.gate = nn.Linear(width, hidden, bias=bias)
-        self.up = nn.Linear(width, hidden, bias=bias)
-        self.down = nn.Linear(hidden, width, bias=bias)
-        self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """(batch, position, model) in and out; shows `gate`, `pre`, `post`, (batch, position, hidden), and `out`."""
         gate = tap("gate", self.gate(x))
         pre = tap("pre", self.up(x))
-        post = tap("post", self.activation(gate) * pre)
-        return tap("out", self.down(post))
+        post = tap("post", self.activated(pre, gate))
+        return tap("out", self.written(post))
+
+    def activated(self, pre: Tensor, gate: Tensor | None = None) -> Tensor:
+        assert gate is not None
+        return self.activation(gate) * pre

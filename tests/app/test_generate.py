@@ -58,7 +58,7 @@ def test_events_say_what_the_engine_says(client: TestClient, folders: dict[str, 
     last = model.family.stacks[-1]
     assert done["said"] == [token.id for token in trace.tokens[last]][-len(done["said"]) :]
     assert [step["token"]["id"] for step in steps][: len(done["said"])] == done["said"]
-    assert done["text"] == model.written(done["said"])
+    assert done["text"] == model.text_of(done["said"])
     assert [step["ended"] for step in steps[:-1]] == [None] * (len(steps) - 1)
     assert done["ended"] == steps[-1]["ended"]
     for step in steps:
