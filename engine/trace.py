@@ -314,7 +314,10 @@ class Trace:
 
     @classmethod
     def from_bytes(cls, data: bytes, model: Weights | None = None) -> Trace:
-        """Read what `to_bytes` wrote. With the `model` that made it, `by_head` can be derived as well."""
+        """Read what `to_bytes` wrote.
+
+        With the `model` that made it, what needs its weights can be derived as well: `by_head`, `post`, `out`.
+        """
         try:
             tensors = safetensors.torch.load(data)
             header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

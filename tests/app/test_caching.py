@@ -120,7 +120,7 @@ def test_a_question_that_makes_no_sense_is_not_answered_with_304(client: TestCli
 
 
 def test_an_evicted_trace_is_computed_again(serve: Serve) -> None:
-    with serve(cache_bytes=4_000_000, preload=False) as client:  # room for one trace of fifteen tokens
+    with serve(cache_bytes=2_500_000, preload=False) as client:  # room for one trace of fifteen tokens
         assert isinstance(client.app, FastAPI)
         runner = client.app.state.runner
         assert isinstance(runner, LocalRunner)
