@@ -171,18 +171,18 @@ def rules(config: Config) -> Rules:
     found += [Rule(f"ln_f.{part}", f"final_norm.{part}") for part in parts]
     for i in range(config.layers):
         theirs, ours = f"h.{i}", f"layers.{i}"
-        for part in parts:
-            turned = across if part == "weight" else Step()
+        for kind in parts:
+            turned = across if kind == "weight" else Step()
             thirds = Step(transposed=turned.transposed, parts=3)
             found += [
-                Rule(f"{theirs}.ln_1.{part}", f"{ours}.attention_norm.{part}"),
+                Rule(f"{theirs}.ln_1.{kind}", f"{ours}.attention_norm.{kind}"),
                 Rule(
-                    f"{theirs}.attn.c_attn.{part}", tuple(f"{ours}.attention.{name}.{part}" for name in "qkv"), thirds
+                    f"{theirs}.attn.c_attn.{kind}", tuple(f"{ours}.attention.{name}.{kind}" for name in "qkv"), thirds
                 ),
-                Rule(f"{theirs}.attn.c_proj.{part}", f"{ours}.attention.out.{part}", turned),
-                Rule(f"{theirs}.ln_2.{part}", f"{ours}.mlp_norm.{part}"),
-                Rule(f"{theirs}.mlp.c_fc.{part}", f"{ours}.mlp.up.{part}", turned),
-                Rule(f"{theirs}.mlp.c_proj.{part}", f"{ours}.mlp.down.{part}", turned),
+                Rule(f"{theirs}.attn.c_proj.{kind}", f"{ours}.attention.out.{kind}", turned),
+                Rule(f"{theirs}.ln_2.{kind}", f"{ours}.mlp_norm.{kind}"),
+                Rule(f"{theirs}.mlp.c_fc.{kind}", f"{ours}.mlp.up.{kind}", turned),
+                Rule(f"{theirs}.mlp.c_proj.{kind}", f"{ours}.mlp.down.{kind}", turned),
             ]
     return Rules(
         rules=tuple(found),
