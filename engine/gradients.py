@@ -13,7 +13,7 @@ from engine.errors import BadIndex, BadInput
 from engine.model import Inputs, Model
 from engine.nn.recurrent import GATES
 from engine.sites import Site
-from engine.tap import Capture, Recorder
+from engine.tap import Capture, Patch, Recorder
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class _Differentiator(Recorder):
     Recurrent layers are taken step by step, so that the gradient of a state counts everything that came of it later.
     """
 
-    def __init__(self, sites: Mapping[str, Site], capture: Capture) -> None:
-        super().__init__(sites, capture)
+    def __init__(self, sites: Mapping[str, Site], capture: Capture, patches: Sequence[Patch]) -> None:
+        super().__init__(sites, capture, patches)
         inside = {"cell", "hidden", *(gate for gates in GATES.values() for gate in gates)}
         self._explicit |= {address for address, site in sites.items() if site.name in inside}
 
-    def __call__(self, name: str, value: Tensor) -> Tensor:
+    def _shown(self, value: Tensor) -> Tensor:
         if value.requires_grad:
             value.retain_grad()
         else:  # the first on its way: weights are frozen, so the graph begins here
             value = value.detach().requires_grad_()
-        return super().__call__(name, value)
+        return value
 
     def gradients(self) -> dict[str, Tensor]:
         """By address, with the batch axis; zero where nothing of the value reached what was asked about."""
@@ -61,18 +61,24 @@ def _gradient(value: Tensor) -> Tensor:
 
 
 def gradients(
-    model: Model, text: str | Inputs, *, of: Logit | Loss, sites: Sequence[str] = ("*",), target: str | None = None
+    model: Model,
+    text: str | Inputs,
+    *,
+    of: Logit | Loss,
+    sites: Sequence[str] = ("*",),
+    target: str | None = None,
+    patches: Sequence[Patch] = (),
 ) -> dict[str, Tensor]:
     """d(of) / d(site) for every site whose address fits one of the patterns, shaped like the site in a trace.
 
     For recurrent networks the gradient of `hidden` is the whole of it, through all later steps: its norm over the
-    positions shows how far learning reaches back (Bengio et al. 1994). Raises `BadInput` where the model has no such
-    logit or loss, and `BadIndex`.
+    positions shows how far learning reaches back (Bengio et al. 1994). Under `patches` it is that of the values as they
+    were changed. Raises `BadInput` where the model has no such logit or loss, `BadPatch` and `BadIndex`.
     """
     inputs = text if isinstance(text, Inputs) else model.inputs(text, target=target)
     if inputs.decode:
         raise BadInput("A gradient needs to know what the decoder should say: give a target.")
-    tap = _Differentiator(model.sites, Capture(tuple(sites), tuple(sites)))
+    tap = _Differentiator(model.sites, Capture(tuple(sites), tuple(sites)), patches)
     with torch.enable_grad():
         hidden = model.family.run(model.network, inputs.tokens, tap)[0]
         torch.autograd.backward(_objective(model, inputs, hidden, of))

@@ -142,6 +142,7 @@ class Recorder:
             return self._in_step(address, self._step, value)
         for patch in self._patches.get(address, ()):
             value = patch.apply(value, self._sites[address].axes, growing=self._growing)
+        value = self._shown(value)
         if address in self._kept and not self._growing:
             self.tensors[address] = value
         return value
@@ -156,8 +157,13 @@ class Recorder:
                 value = patch.apply(value.unsqueeze(at), axes, now, growing=self._growing).squeeze(at)
             else:
                 value = patch.apply(value, axes, now, growing=self._growing)
+        value = self._shown(value)
         if address in self._kept and not self._growing:
             self._steps.setdefault(address, {})[step] = value
+        return value
+
+    def _shown(self, value: Tensor) -> Tensor:
+        """The value with which the network goes on, after patches and before it is kept."""
         return value
 
     def finish(self) -> dict[str, Tensor]:

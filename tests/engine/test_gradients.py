@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import engine
-from engine import Logit, Loss, Scale
+from engine import Logit, Loss, Scale, Zero
 from engine.errors import BadIndex, BadInput
 from tests.engine.parity import saved
 from tests.engine.test_recurrent import IDS, KINDS, TORCH, network
@@ -60,6 +60,20 @@ def test_the_way_back_through_time_agrees_with_torch(kind: str, tmp_path: Path) 
     expected = torch.cat([h.grad if h.grad is not None else torch.zeros_like(h) for h in hidden])
     torch.testing.assert_close(found["sequence.0.cell.hidden"], expected, rtol=1e-9, atol=1e-12)
     assert kind in TORCH
+
+
+def test_under_patches_it_is_the_gradient_of_what_was_changed(gpt2: engine.Model) -> None:
+    inputs, of = gpt2.inputs(ids={"decoder": IDS}), Logit(token=8, position=6)
+    cut = [Zero("decoder.2.self.z"), Scale("decoder.1.self.z", 0.3)]
+    found = engine.gradients(gpt2, inputs, of=of, sites=["decoder.1.self.z", "decoder.2.self.q"], patches=cut)
+    assert found["decoder.2.self.q"].abs().max() == 0  # nothing of it gets through
+    value, step = engine.trace(gpt2, inputs, patches=cut)["decoder.1.self.z"], 1e-6
+    up, down = (
+        logit(engine.trace(gpt2, inputs, patches=[*cut, Scale("decoder.1.self.z", 1 + sign * step)]), of)
+        for sign in (1, -1)
+    )
+    expected = (up - down) / (2 * step)
+    assert (found["decoder.1.self.z"] * value).sum().item() == pytest.approx(expected, rel=1e-6, abs=1e-8)
 
 
 def test_nothing_of_the_model_is_changed(gpt2: engine.Model) -> None:
