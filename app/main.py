@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import VERSION, files, middleware, problems, schemas
 from app.metrics import Metrics
-from app.routes import generate, health, models, pages, traces
+from app.routes import generate, gradients, health, models, pages, traces
 from app.runner import LocalRunner
 from app.settings import Settings
 from engine.checkpoint import Progress
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, progress: Progress | None = Non
     app.state.assets = files.Assets(files.folder("static"))
     app.state.templates = pages.Templates()
     problems.install(app)
-    for router in (models.router, traces.router, generate.router, health.router, pages.router):
+    for router in (models.router, traces.router, gradients.router, generate.router, health.router, pages.router):
         app.include_router(router)
     return app
 

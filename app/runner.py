@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
+from torch import Tensor
 
 import engine
 from app import schemas
@@ -126,6 +127,12 @@ class Runner(Protocol):
         """The text of the recipe, ready to be continued."""
         ...
 
+    async def gradient(
+        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss, address: str
+    ) -> Tensor:
+        """The gradient of `of` with respect to one site of a trace that the recipe made."""
+        ...
+
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
         """The trace with that digest, computed again if it was let go of; `UnknownTrace` where nobody made it."""
         ...
@@ -224,6 +231,15 @@ class LocalRunner:
         said = recipe.said or ()
         inputs = await self.describe(lambda: engine.prompt(model, recipe.text, target=recipe.target, said=said))
         return Generation(self._forward, engine.decode(model, inputs.tokens, how, patches), recipe, self._metrics)
+
+    async def gradient(
+        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss, address: str
+    ) -> Tensor:
+        model = await self.model(recipe.model)
+        patches = [await self._patch(patch) for patch in recipe.patches]
+        inputs = engine.Inputs(trace.tokens)  # what the decoder said is what it is held to
+        work = partial(engine.gradients, model, inputs, of=of, sites=[address], patches=patches)
+        return (await self._forward.run(work))[address]
 
     async def find(self, digest: str) -> tuple[Recipe, engine.Trace]:
         recipe = self._recipes.get(digest) or self._pinned.get(digest)

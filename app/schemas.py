@@ -247,6 +247,39 @@ else:  # one parameter for every axis in the engine's vocabulary, so that a new 
     )
 
 
+class _GradientQuery(_TensorQuery):
+    """Of what, with respect to which part of a tensor."""
+
+    of: Literal["loss", "logit"] = Field(
+        "loss", description="The mean loss of the text's own next tokens, or one logit: of `of_token`."
+    )
+    of_token: int | None = Field(None, ge=0, description="The token's id, or the number of a class.")
+    of_position: int | None = Field(None, ge=0, description="Where the token could come next; null for a class.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> _GradientQuery:
+        if (self.of == "logit") != (self.of_token is not None) or (self.of == "loss" and self.of_position is not None):
+            raise PydanticCustomError(
+                "of", "Give of_token, and perhaps of_position, with of=logit, and neither with of=loss."
+            )
+        return self
+
+    def asked(self) -> engine.Logit | engine.Loss:
+        """As the engine takes it."""
+        return engine.Loss() if self.of_token is None else engine.Logit(self.of_token, self.of_position)
+
+
+if TYPE_CHECKING:
+    GradientQuery = _GradientQuery
+else:
+    GradientQuery = create_model(
+        "GradientQuery",
+        __base__=_GradientQuery,
+        __doc__=_GradientQuery.__doc__,
+        **{axis: (Selection | None, _chosen(f"Places along {axis}")) for axis in AXES},
+    )
+
+
 # Answers ----------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -171,13 +171,9 @@ async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
     """Any recorded or derived tensor, sliced by the names of its axes."""
 
     def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
-        sizes = trace.sizes(address)
-        given = {axis: getattr(query, axis) for axis in schemas.AXES if getattr(query, axis) is not None}
-        if foreign := [axis for axis in given if axis not in sizes]:
-            raise Invalid(f"{address} has no axis {', '.join(foreign)}: its axes are {', '.join(sizes)}.")
-        axes = {axis: _indices(axis, given.get(axis), size) for axis, size in sizes.items()}
-        _within(prod(map(len, axes.values())), media, settings, f"Narrow it with {'=, '.join(sizes)}=.")
-        values = trace.slice(address, **{axis: axes[axis] for axis in given})
+        axes = places(trace, address, query)
+        within(axes, media, settings)
+        values = trace.slice(address, **{axis: axes[axis] for axis in axes if getattr(query, axis) is not None})
         return present.tensor(trace, address, axes, values).encode(media, query.dtype)
 
     return await _lasting(request, runner, id, wire.TENSOR, encode)
@@ -270,6 +266,20 @@ def _block(trace: engine.Trace, wanted: schemas.BlockQuery) -> engine.Block:
         return block_of(trace, wanted.stack, wanted.block)
     except UnknownSite as error:  # named in the query string and not in the path: a mistake in the question
         raise Invalid(error.detail) from None
+
+
+def places(trace: engine.Trace, address: str, query: schemas.TensorQuery) -> dict[str, Sequence[int]]:
+    """The places along each axis of a tensor that are asked for; `Invalid` for an axis that it does not have."""
+    sizes = trace.sizes(address)
+    given = {axis: getattr(query, axis) for axis in schemas.AXES if getattr(query, axis) is not None}
+    if foreign := [axis for axis in given if axis not in sizes]:
+        raise Invalid(f"{address} has no axis {', '.join(foreign)}: its axes are {', '.join(sizes)}.")
+    return {axis: _indices(axis, given.get(axis), size) for axis, size in sizes.items()}
+
+
+def within(axes: Mapping[str, Sequence[int]], media: str, settings: Settings) -> None:
+    """Refuse a tensor with too many values for one answer."""
+    _within(prod(map(len, axes.values())), media, settings, f"Narrow it with {'=, '.join(axes)}=.")
 
 
 def _indices(axis: str, selection: Selection | None, size: int) -> Sequence[int]:
