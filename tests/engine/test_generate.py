@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import engine
-from engine import Decoding, Knockout, Mean, Scale, Zero, checkpoint
+from engine import Decoding, Knockout, Mean, Scale, Zero, checkpoint, decoding
 from engine.errors import BadIndex, BadInput, BadPatch, TooLong
 from engine.models import recurrent, seq2seq
 from tests.engine import parity
@@ -261,6 +261,11 @@ def test_a_token_that_must_not_be_said_is_not(tmp_path: Path) -> None:
     assert said[0] not in ours_says(ours)
     assert ours_says(ours) == generated(theirs, ours, bad_words_ids=[[said[0]]])
     assert said[0] not in ours_says(ours, beams=3)
+
+
+def test_a_penalty_makes_every_logit_smaller_whatever_its_sign() -> None:
+    logits = torch.tensor([2.0, -2.0, 1.0, -1.0], dtype=torch.float64)
+    assert decoding.penalised(logits, [0, 1, 1], 2.0).tolist() == [1.0, -4.0, 1.0, -1.0]
 
 
 def test_one_token_in_and_many_out(tmp_path: Path) -> None:
