@@ -284,7 +284,7 @@ def run_models(options: argparse.Namespace) -> int:  # noqa: ARG001
             str(card.heads),
             str(card.width),
             str(card.limit),
-            f"{card.parameters / 1e6:.1f} M",
+            f"{card.parameters / 1e6:.1f} M" if card.parameters else "?",
             card.licence,
             {"ready": "here", "absent": "to be fetched"}[card.status()],
         )

@@ -33,6 +33,8 @@ CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json
 FILES = (CONFIG, WEIGHTS, TOKENIZER)
 SENTENCE_PIECES = ("source.spm", "target.spm", "vocab.json")
 """Marian's tokenizer files, instead of a tokenizer.json."""
+TARGET_VOCABULARY = "target_vocab.json"
+"""What Marian has besides where source and target share no vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,9 @@ def own_names(build: Callable[[Any], nn.Module], config: Any) -> Rules:
         return Rules(tuple(Rule(name, name) for name, _ in build(config).named_parameters()))
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path, name: str = CONFIG) -> dict[str, Any]:
     """The folder's config.json; `WeightsMissing` or `CheckpointError` where there is none or it is damaged."""
-    path = folder / CONFIG
+    path = folder / name
     if not path.is_file():
         raise WeightsMissing(f"{folder} has no {CONFIG}. A model folder holds {', '.join(FILES)}.")
     try:

@@ -16,6 +16,11 @@ class EngineError(Exception):
         self.detail = detail
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for errors that bring a page along."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """`" Did you mean a, b or c?"`, or nothing where no known name is close."""
     close = get_close_matches(name, list(known), n=most, cutoff=0.6)
@@ -100,6 +105,70 @@ class WeightsMissing(EngineError):
     """The model's files are neither on this machine nor to be had."""
 
     title = "The model's files are not to be had"
+
+
+class HubOffline(WeightsMissing):
+    """HF_HUB_OFFLINE is set."""
+
+    title = "Downloads are switched off"
+
+    def __init__(self, repository: str) -> None:
+        super().__init__(
+            f"{repository} can't be fetched: HF_HUB_OFFLINE is set. Unset it where a download is wanted, or copy the "
+            "model's folder to this machine."
+        )
+
+
+class HubUnreachable(WeightsMissing):
+    """No answer, a broken connection, or a hub that has trouble of its own."""
+
+    title = "The hub can not be reached"
+
+
+class HubRefused(WeightsMissing):
+    """The hub answered, and did not give the files."""
+
+    title = "The hub does not give the files"
+
+
+class HubBusy(WeightsMissing):
+    """The hub has had too many requests from here; `retry_after` are the seconds that it wants to be left alone."""
+
+    title = "The hub wants a pause"
+
+    def __init__(self, repository: str, retry_after: int | None) -> None:
+        when = f"in {retry_after} seconds" if retry_after else "in some minutes"
+        super().__init__(
+            f"The hub has had too many requests from here and does not give {repository} now. Try again {when}: "
+            "what came is kept."
+        )
+        self.retry_after = retry_after
+
+
+class UnfitRepository(WeightsMissing):
+    """A repository without something that is needed, such as safetensors."""
+
+    title = "The repository holds no model that can be read here"
+
+
+class DiskFull(WeightsMissing):
+    """Less room than the download needs; `needed`, `spare` and `free` are bytes."""
+
+    title = "There is no room for the download"
+
+    def __init__(self, repository: str, needed: int, spare: int, free: int) -> None:
+        super().__init__(
+            f"{repository} needs {needed / 1e6:,.0f} MB, and {spare / 1e6:,.0f} MB should stay free, but the disk has "
+            f"{free / 1e6:,.0f} MB. Make room there, or set HF_HOME to a folder on another disk."
+        )
+        self.needed = needed
+        self.free = free
+
+
+class DamagedDownload(WeightsMissing):
+    """What arrived is not what the hub describes."""
+
+    title = "The download was damaged on its way"
 
 
 class TokenizerMissing(WeightsMissing):

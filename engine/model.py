@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from engine import checkpoint, registry
 from engine.checkpoint import Progress
 from engine.decoding import LONGEST, Decoding, decode
-from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite
+from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite, first_line
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
 from engine.nn.attention import Attention
 from engine.nn.feedforward import FeedForward
-from engine.registry import Folder, Hub, ModelCard
+from engine.registry import Folder, ModelCard
 from engine.sites import Block, Site
 from engine.tap import Capture, Patch, Recorder
 from engine.tokens import FileTokenizer, Numbers, SentencePieces, Token, Tokenizer
@@ -229,37 +229,60 @@ class Model:
 
 
 def load(
-    name: str | Path,
+    name: str | Path | ModelCard,
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> Model:
-    """Load a model by a card's id, from a folder with config.json and model.safetensors, or by a hub id (`org/name`).
+    """Load a model by its card or a card's id, from a folder with config.json and model.safetensors, or from the hub.
+
+    On the hub a model is called `org/name`, or `org/name@revision`; what is not on this machine is downloaded.
 
     The weights are frozen and in evaluation mode; `progress` is told how far the file has been read. Raises
     `UnknownModel`, `WeightsMissing`, `BadInput` for a device that is not there, or `CheckpointError` where the files
     are not what they should be.
     """
-    name = str(name)
-    known = {card.id: card for card in registry.cards()}
-    if name in known:
-        card = known[name]
-        folder = card.folder()
-    elif Path(name).is_dir():
-        card, folder = None, Path(name)
-    elif name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        card, folder = None, Hub(name, "main").fetch()
-    else:
-        raise UnknownModel(name, known)
+    card = name if isinstance(name, ModelCard) else known(str(name))
+    folder = card.folder() if card else Path(str(name))
     path = checkpoint.weights_path(folder)
     family, config, network = built(folder)
     sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
     tokenizer, target_tokenizer = tokenizers_of(folder, family, config, needed=card is not None)
     checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
     network.eval()
-    card = card or card_of(folder, family, config, network)
+    card = completed(card, card_of(folder, family, config, network))
     return Model(card, family, config, network, tokenizer, sha256, target_tokenizer)
+
+
+def known(name: str) -> ModelCard | None:
+    """The card that `name` stands for, or None where it is a folder; `UnknownModel` where it is neither."""
+    cards = {card.id: card for card in registry.cards()}
+    if name in cards:
+        return cards[name]
+    if Path(name).is_dir():
+        return None
+    card = None if name.startswith((".", "/", "~")) else registry.on_hub(name)
+    if card is None:
+        raise UnknownModel(name, cards)
+    return card
+
+
+def completed(card: ModelCard | None, found: ModelCard) -> ModelCard:
+    """The card, with what was found out by loading where it does not say it."""
+    if card is None:
+        return found
+    if card.layers is not None:
+        return card
+    return replace(
+        card,
+        family=found.family,
+        parameters=found.parameters,
+        layers=found.layers,
+        heads=found.heads,
+        width=found.width,
+        limit=found.limit,
+    )
 
 
 def tokenizers_of(
@@ -270,7 +293,7 @@ def tokenizers_of(
         return Numbers(), None
     source, target, vocabulary = (folder / name for name in checkpoint.SENTENCE_PIECES)
     if source.is_file() and target.is_file() and vocabulary.is_file():
-        separate = folder / "target_vocab.json"
+        separate = folder / checkpoint.TARGET_VOCABULARY
         return SentencePieces(source, vocabulary), SentencePieces(target, separate if separate.exists() else vocabulary)
     if needed or (folder / checkpoint.TOKENIZER).exists():
         return FileTokenizer(checkpoint.tokenizer_path(folder)), None
@@ -292,7 +315,7 @@ def built(folder: Path) -> tuple[Family, Any, nn.Module]:
     except KeyError as error:
         raise CheckpointError(f"{path} lacks {error}.") from None
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not describe a {family.name}: {registry.first_line(error)}.") from None
+        raise CheckpointError(f"{path} does not describe a {family.name}: {first_line(error)}.") from None
 
 
 def usable(device: torch.device | str) -> torch.device:
@@ -300,7 +323,7 @@ def usable(device: torch.device | str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-        raise BadInput(f"The device {str(device)!r} can't be used here: {registry.first_line(error)}.") from None
+        raise BadInput(f"The device {str(device)!r} can't be used here: {first_line(error)}.") from None
 
 
 def card_of(folder: Path, family: Family, config: Any, network: nn.Module) -> ModelCard:

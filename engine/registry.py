@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from engine.checkpoint import CONFIG, FILES, SENTENCE_PIECES, WEIGHTS
+from engine import hub as downloads
 from engine.errors import UnknownModel, WeightsMissing
 
 
@@ -52,44 +53,21 @@ class Package:
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository on the Hugging Face hub, at a pinned revision."""
+    """A repository on the Hugging Face hub; a revision that is no commit is pinned to one when it is first fetched."""
 
     repository: str
-    revision: str
+    revision: str = "main"
 
     def find(self) -> Path | None:
-        return self._snapshot(local_only=True)
+        return downloads.find(self.repository, self.revision)
 
-    def fetch(self) -> Path:
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415 (slow to import)
-
-        try:
-            folder = self._snapshot(local_only=False)
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
-            raise WeightsMissing(f"{self.repository} can't be fetched from the hub: {first_line(error)}") from None
-        if folder is None:
-            raise WeightsMissing(f"{self.repository} can't be fetched from the hub: it can't be reached.")
-        return folder
-
-    def _snapshot(self, *, local_only: bool) -> Path | None:
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 (slow to import)
-        from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
-
-        try:
-            folder = Path(
-                snapshot_download(
-                    self.repository,
-                    revision=self.revision,
-                    allow_patterns=[*FILES, *SENTENCE_PIECES],
-                    local_files_only=local_only,
-                )
-            )
-        except LocalEntryNotFoundError:
-            return None
-        return folder if all((folder / name).is_file() for name in (CONFIG, WEIGHTS)) else None
+    def fetch(self, watch: downloads.Watch | None = None) -> Path:
+        """The folder with the files; `watch` is told how far the download is. Raises what `engine.hub.fetch` does."""
+        return downloads.fetch(self.repository, self.revision, watch)
 
     def __str__(self) -> str:
-        return f"{self.repository} at {self.revision[:8]} (Hugging Face hub)"
+        revision = self.revision[:8] if downloads.COMMIT.fullmatch(self.revision) else self.revision
+        return f"{self.repository} at {revision} (Hugging Face hub)"
 
 
 @dataclass(frozen=True)
@@ -122,19 +100,20 @@ class Example:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model before its weights are loaded."""
+    """What is known of a model before its weights are loaded; None where that is known only afterwards."""
 
     id: str
     name: str
     family: str
     summary: str
-    parameters: int
-    layers: int
-    heads: int
-    width: int
-    limit: int  # tokens
+    parameters: int | None
+    layers: int | None
+    heads: int | None
+    width: int | None
+    limit: int | None  # tokens
     sources: tuple[Source, ...]
     sha256: str | None = None  # of model.safetensors
+    size: int | None = None  # of model.safetensors, in bytes
     licence: str = ""
     homepage: str = ""
     scores: dict[str, float] = field(default_factory=dict)
@@ -143,6 +122,20 @@ class ModelCard:
     def status(self) -> str:
         """`ready` where the files are on this machine, else `absent`."""
         return "ready" if any(source.find() for source in self.sources) else "absent"
+
+    @property
+    def hub(self) -> Hub | None:
+        """The repository that the files can be downloaded from."""
+        return next((source for source in self.sources if isinstance(source, Hub)), None)
+
+    def download(self, watch: downloads.Watch | None = None) -> Path:
+        """The folder with the files, from the hub if they are not here; raises what `engine.hub.fetch` does."""
+        for source in self.sources:
+            if found := source.find():
+                return found
+        if self.hub is None:
+            raise WeightsMissing(f"{self.id} is on no hub. It comes from: {', '.join(map(str, self.sources))}.")
+        return self.hub.fetch(watch)
 
     def folder(self) -> Path:
         """The folder with the files: the first source that has them here, else the first that can fetch them."""
@@ -154,13 +147,10 @@ class ModelCard:
             try:
                 return source.fetch()
             except WeightsMissing as error:
+                if len(self.sources) == 1:
+                    raise
                 reasons.append(f"{source}: {error.detail}")
         raise WeightsMissing(f"The files of {self.id} are not on this machine. {' '.join(reasons)}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, for errors that bring a page along."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 CARDS: tuple[ModelCard, ...] = (
@@ -215,6 +205,108 @@ CARDS: tuple[ModelCard, ...] = (
             ),
         ),
     ),
+    ModelCard(
+        id="gpt2",
+        name="GPT-2",
+        family="gpt2",
+        summary="A decoder that says what comes next, as OpenAI published it in 2019: 12 layers of 12 heads.",
+        parameters=124_439_808,
+        layers=12,
+        heads=12,
+        width=768,
+        limit=1024,
+        sources=(Hub("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),),
+        sha256="248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+        size=548_105_171,
+        licence="MIT",
+        homepage="https://huggingface.co/openai-community/gpt2",
+        examples=(
+            Example("The animal didn't cross the street because it was too tired"),
+            Example("When Mary and John went to the store, John gave a drink to", note="What comes next?"),
+        ),
+    ),
+    ModelCard(
+        id="distilgpt2",
+        name="DistilGPT-2",
+        family="gpt2",
+        summary="GPT-2 distilled into half of its layers: 6 of 12 heads.",
+        parameters=81_912_576,
+        layers=6,
+        heads=12,
+        width=768,
+        limit=1024,
+        sources=(Hub("distilbert/distilgpt2", "2290a62682d06624634c1f46a6ad5be0f47f38aa"),),
+        sha256="e1ff18884359fe8beb795a5f414feb85a6ce3d929ad019c0d958c039d2b94a1b",
+        size=352_824_413,
+        licence="Apache-2.0",
+        homepage="https://huggingface.co/distilbert/distilgpt2",
+    ),
+    ModelCard(
+        id="bert-base-uncased",
+        name="BERT base",
+        family="bert",
+        summary="The encoder of 2018 that fills in masked words, in lower case: 12 layers of 12 heads.",
+        parameters=109_514_298,
+        layers=12,
+        heads=12,
+        width=768,
+        limit=512,
+        sources=(Hub("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"),),
+        sha256="68d45e234eb4a928074dfd868cead0219ab85354cc53d20e772753c6bb9169d3",
+        size=440_449_768,
+        licence="Apache-2.0",
+        homepage="https://huggingface.co/google-bert/bert-base-uncased",
+        examples=(Example("The capital of France is [MASK]."),),
+    ),
+    ModelCard(
+        id="t5-small",
+        name="T5 small",
+        family="t5",
+        summary="An encoder-decoder that is told its task in words: 6 and 6 layers of 8 heads.",
+        parameters=60_506_624,
+        layers=6,
+        heads=8,
+        width=512,
+        limit=512,
+        sources=(Hub("google-t5/t5-small", "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"),),
+        size=242_043_056,
+        licence="Apache-2.0",
+        homepage="https://huggingface.co/google-t5/t5-small",
+        examples=(Example("translate English to French: The house is wonderful."),),
+    ),
+    ModelCard(
+        id="flan-t5-small",
+        name="Flan-T5 small",
+        family="t5",
+        summary="T5 1.1, trained further on many tasks put into words: 8 and 8 layers of 6 heads.",
+        parameters=76_961_152,
+        layers=8,
+        heads=6,
+        width=512,
+        limit=512,
+        sources=(Hub("google/flan-t5-small", "0fc9ddf78a1e988dac52e2dac162b0ede4fd74ab"),),
+        size=307_867_048,
+        licence="Apache-2.0",
+        homepage="https://huggingface.co/google/flan-t5-small",
+        examples=(Example("Translate to German: How old are you?"),),
+    ),
+    ModelCard(
+        id="smollm2-135m",
+        name="SmolLM2 135M",
+        family="llama",
+        summary="A small Llama: rotary positions, 30 layers of 9 heads that share 3 keys and values.",
+        parameters=134_515_008,
+        layers=30,
+        heads=9,
+        width=576,
+        limit=8192,
+        sources=(Hub("HuggingFaceTB/SmolLM2-135M", "93efa2f097d58c2a74874c7e644dbc9b0cee75a2"),),
+        sha256="80521b40281d6ce74e35c9282c22539e75aa0ac8578892b2a59955ef78d55da1",
+        size=269_060_552,
+        licence="Apache-2.0",
+        homepage="https://huggingface.co/HuggingFaceTB/SmolLM2-135M",
+        examples=(Example("Gravity is"),),
+    ),
 )
 
 
@@ -229,3 +321,37 @@ def card(id: str) -> ModelCard:
         if known.id == id:
             return known
     raise UnknownModel(id, [known.id for known in CARDS])
+
+
+NAMED = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>\w[\w.-]*(?:/\w[\w.-]*)*))?")
+"""`org/name`, or `org/name@revision`."""
+
+
+def on_hub(name: str) -> ModelCard | None:
+    """The card of `org/name` or `org/name@revision` on the hub, known or made up; None where `name` is no such thing.
+
+    Without a revision that is what the known card pins, else `main`, as it is when it is first fetched.
+    """
+    found = NAMED.fullmatch(name)
+    if found is None or ".." in name:
+        return None
+    repository, revision = found["repository"], found["revision"]
+    for known in CARDS:
+        if known.hub and known.hub.repository == repository:
+            if revision in (None, known.hub.revision):
+                return known
+            return replace(known, sources=(Hub(repository, revision),), sha256=None, size=None, scores={})
+    title = repository.partition("/")[2]
+    return ModelCard(
+        id=title,
+        name=title,
+        family="",
+        summary=f"{repository} on the Hugging Face hub.",
+        parameters=None,
+        layers=None,
+        heads=None,
+        width=None,
+        limit=None,
+        sources=(Hub(repository, revision or "main"),),
+        homepage=f"https://huggingface.co/{repository}",
+    )

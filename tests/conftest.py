@@ -1,0 +1,27 @@
+"""What tests of every kind share: a hub on loopback, and a model to put on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import zoo
+from tests.hub import Hub, point_at, serving
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random GPT-2, as `transformers` saves one."""
+    root = tmp_path_factory.mktemp("published")
+    zoo.make(root)
+    return root / "tiny-gpt2"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """An empty hub that this process talks to, and an empty cache for what comes from it."""
+    with serving() as hub:
+        point_at(monkeypatch, hub.endpoint, tmp_path / "cache")
+        yield hub
