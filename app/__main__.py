@@ -1,4 +1,4 @@
-"""The command line: `headlight serve`, `headlight trace`, `headlight models`."""
+"""The command line: `headlight serve`, `headlight trace`, `headlight models`, `headlight models pull`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app import VERSION
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from engine import ModelCard
 
 EXAMPLES = """\
 examples:
@@ -21,6 +22,7 @@ examples:
   headlight serve --host 0.0.0.0 --port 80 --allow-host demo.example.org
   headlight trace "I kicked the ball" --out ball.safetensors
   headlight models
+  headlight models pull gpt2                        from the Hugging Face hub
 
 Everything else is set in the environment, as HEADLIGHT_*: see the table in the README.
 """
@@ -56,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the page and the API", description="Serve the page and the API.")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", default=8000, type=port, help="port to listen on, 0 for a free one (default: 8000)")
-    serve.add_argument("--model", metavar="M", help="the model that the page opens with, or a folder with a checkpoint")
+    serve.add_argument(
+        "--model", metavar="M", help="the model that the page opens with, a folder with a checkpoint, or org/name"
+    )
     serve.add_argument(
         "--allow-host",
         metavar="NAME",
@@ -72,7 +76,12 @@ def parser() -> argparse.ArgumentParser:
     trace.add_argument("text", metavar="TEXT", help="the sentence")
     trace.add_argument("--pair", metavar="TEXT", help="a second sentence, for models that read two")
     trace.add_argument("--target", metavar="TEXT", help="what an encoder-decoder says; it decodes by itself without")
-    trace.add_argument("--model", metavar="M", default="minilm", help="a model's id or a folder (default: %(default)s)")
+    trace.add_argument(
+        "--model",
+        metavar="M",
+        default="minilm",
+        help="a model's id, a folder with a checkpoint, or org/name (default: %(default)s)",
+    )
     trace.add_argument("--out", metavar="FILE", type=Path, required=True, help="the safetensors file to write")
     trace.set_defaults(run=run_trace)
 
@@ -90,9 +99,17 @@ def parser() -> argparse.ArgumentParser:
     generate.set_defaults(run=run_generate)
 
     models = commands.add_parser(
-        "models", help="list the models", description="List the models that are known by name."
+        "models", help="list the models, or fetch one", description="List the models that are known by name."
     )
     models.set_defaults(run=run_models)
+    pull = models.add_subparsers(title="commands", metavar="COMMAND").add_parser(
+        "pull",
+        help="download a model from the Hugging Face hub",
+        description="Download a model from the Hugging Face hub, if HEADLIGHT_DOWNLOADS allows it. What a broken "
+        "connection has brought is kept: the same command goes on from there.",
+    )
+    pull.add_argument("id", metavar="ID", help="a model's id, org/name or org/name@revision")
+    pull.set_defaults(run=run_pull)
     return top
 
 
@@ -116,15 +133,15 @@ def run_serve(options: argparse.Namespace) -> int:
     from engine.errors import EngineError  # noqa: PLC0415
 
     settings = read_settings()
-    changes: dict[str, object] = {
-        "allowed_hosts": (*settings.allowed_hosts, *own_names(options.host), *options.allow_host)
-    }
-    if options.model:
-        folder = Path(options.model).resolve()  # `.` has no name of its own
-        changes["default_model"] = folder.name if folder.is_dir() else options.model
-        changes["models"] = (*settings.models, *([str(folder)] if folder.is_dir() else []))
-    settings = settings.model_copy(update=changes)
+    name, models = options.model or settings.default_model, settings.models
+    if options.model and Path(name).is_dir():
+        folder = Path(name).resolve()  # `.` has no name of its own
+        name, models = folder.name, (*models, str(folder))
     listener = listen(options.host, options.port)
+    if name not in {Path(folder).resolve().name for folder in models}:
+        name = fetched(name, settings).id
+    hosts = (*settings.allowed_hosts, *own_names(options.host), *options.allow_host)
+    settings = settings.model_copy(update={"default_model": name, "models": models, "allowed_hosts": hosts})
     logs.configure(settings)
 
     async def serve() -> None:
@@ -217,6 +234,52 @@ def reading(delay: float = 1.0) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
+@contextmanager
+def downloading(id: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar, on a terminal, for a download of several files."""
+    import tqdm  # noqa: PLC0415
+
+    files: dict[str, tuple[int, int]] = {}
+    with tqdm.tqdm(desc=f"downloading {id}", unit="B", unit_scale=True, disable=None) as bar:
+
+        def watch(name: str, done: int, size: int) -> None:
+            files[name] = (done, size)
+            bar.total = sum(size for _, size in files.values())
+            bar.update(sum(done for done, _ in files.values()) - bar.n)
+
+        yield watch
+
+
+def fetched(name: str, settings: Settings) -> ModelCard:
+    """The card of a model whose files are here, downloaded first where they were not and may be."""
+    import engine  # noqa: PLC0415
+    from app.downloads import choose, offered  # noqa: PLC0415
+    from app.problems import Problem  # noqa: PLC0415
+    from app.settings import BadSetting  # noqa: PLC0415
+
+    try:
+        offers = offered(settings.downloads)
+        card = offers.get(name) or next((card for card in engine.cards() if card.id == name), None)
+        if card is not None and card.status() == "ready":
+            return card
+        card = choose(name, offers)
+        if card.status() == "absent":
+            with downloading(card.id) as watch:
+                card.download(watch)
+    except (Problem, engine.errors.EngineError) as error:
+        raise Failure(error.detail) from None
+    except BadSetting as error:
+        raise Failure(str(error)) from None
+    return card
+
+
+def run_pull(options: argparse.Namespace) -> int:
+    """Download a model."""
+    card = fetched(options.id, read_settings())
+    print(f"{card.id} is here: {card.folder()}")
+    return 0
+
+
 def run_trace(options: argparse.Namespace) -> int:
     """Write a trace to a file."""
     import engine  # noqa: PLC0415
@@ -224,9 +287,10 @@ def run_trace(options: argparse.Namespace) -> int:
     settings = read_settings()
     if not options.out.parent.is_dir():
         raise Failure(f"there is no folder {options.out.parent} to write {options.out.name} to.")
+    named = options.model if Path(options.model).is_dir() else fetched(options.model, settings)
     try:
         with reading() as progress:
-            model = engine.load(options.model, device=settings.device, progress=progress)
+            model = engine.load(named, device=settings.device, progress=progress)
         trace = engine.trace(model, options.text, pair=options.pair, target=options.target)
         size = options.out.write_bytes(trace.to_bytes())
     except engine.errors.EngineError as error:

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Request
 from fastapi.sse import format_sse_event
 
-from app import present
+from app import present, wire
 from app.problems import Problem, Unexpected, from_engine, instance
 from engine.errors import EngineError
 
@@ -19,6 +19,11 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """Events are kept by nobody, and no proxy in between may wait for more of them."""
 
 log = structlog.get_logger("headlight.events")
+
+
+def wanted(request: Request) -> None:
+    """For calls that answer in events only."""
+    wire.negotiate(wire.joined(request.headers, "accept"), (MEDIA_TYPE,))
 
 
 def event(name: str, data: Any) -> bytes:

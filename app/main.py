@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None, progress: Progress | None = Non
     return app
 
 
-BESIDE: tuple[type[BaseModel], ...] = (schemas.ProblemBody, schemas.Step, schemas.Generated)
+BESIDE: tuple[type[BaseModel], ...] = (schemas.ProblemBody, schemas.Step, schemas.Generated, schemas.Progress)
 """Bodies that no route declares: those of problems and of events."""
 
 

@@ -34,6 +34,12 @@ class Metrics:
         self.derive_waiting = Gauge(
             "headlight_derive_waiting", "Answers being derived or waiting for it.", registry=self.registry
         )
+        self.downloads = Counter(
+            "headlight_downloads", "Downloads of models, by how they ended.", ("result",), registry=self.registry
+        )
+        self.watchers = Gauge("headlight_download_watchers", "Clients that follow a download.", registry=self.registry)
         self.cached = Gauge("headlight_cached_bytes", "Bytes of traces in memory.", registry=self.registry)
         for source in ("computed", "cached", "shared"):
             self.traces.labels(source)
+        for result in ("ready", "failed", "abandoned"):
+            self.downloads.labels(result)

@@ -12,6 +12,7 @@ import orjson
 from torch import Tensor
 
 import engine
+from app.downloads import Files
 from app.runner import Known, Recipe
 from app.wire import LONGEST, Answer
 from app.words import cut
@@ -43,11 +44,22 @@ def model(known: Known) -> Json:
         "source": str(next(here, card.sources[0])),
         "revision": known.model.sha256 if known.model else card.sha256,
         "status": known.status,
+        "downloadable": known.offered,
+        "size": card.size,
         "pairs": known.model.family.pairs if known.model else None,
         "targets": known.model.family.start is not None if known.model else None,
         "generates": known.model.generates if known.model else None,
         "scores": card.scores,
         "examples": [asdict(example) for example in card.examples],
+    }
+
+
+def progress(files: Files) -> Json:
+    """See `schemas.Progress`."""
+    return {
+        "done": sum(done for done, _ in files.values()),
+        "total": sum(total for _, total in files.values()),
+        "files": [{"name": name, "done": done, "total": total} for name, (done, total) in files.items()],
     }
 
 

@@ -106,6 +106,13 @@ class NotAcceptable(Problem):
     example = "Send an Accept header with one of application/json, text/csv."
 
 
+class NotOffered(Problem):
+    """A download that this server does not make."""
+
+    status, title = 403, "This model is not offered for download"
+    example = "org/name is not among the models that may be downloaded here: HEADLIGHT_DOWNLOADS lists them."
+
+
 class BodyTooLarge(Problem):
     """A request body over `HEADLIGHT_MAX_BODY_BYTES`."""
 
@@ -180,6 +187,55 @@ class WeightsMissing(Problem):
     example = "The weights of this model are neither on this machine nor to be had."
 
 
+class DownloadsOff(Problem):
+    """HF_HUB_OFFLINE is set for the server."""
+
+    status, title = 503, "Downloads are switched off"
+    example = "org/name can't be fetched: HF_HUB_OFFLINE is set. Unset it where a download is wanted."
+
+
+class HubBusy(Problem):
+    """The hub asks this server to wait."""
+
+    status, title = 503, "The hub wants a pause"
+    example = "The hub has had too many requests from here. Try again in 300 seconds: what came is kept."
+
+
+class HubUnreachable(Problem):
+    """No connection to the hub, or one that broke."""
+
+    status, title = 502, "The hub can not be reached"
+    example = "The hub can't be reached. Check this machine's connection and proxy, or HF_ENDPOINT."
+
+
+class HubRefused(Problem):
+    """The hub answered and gave nothing."""
+
+    status, title = 502, "The hub does not give the files"
+    example = "There is no org/name on the hub, or it is private: check the name, and set HF_TOKEN if it is yours."
+
+
+class UnfitRepository(Problem):
+    """The hub has no safetensors there, or no tokenizer, or a network that is not known."""
+
+    status, title = 502, "The repository holds no model that can be read here"
+    example = "org/name has no model.safetensors. Choose a revision with safetensors, or convert it."
+
+
+class DamagedDownload(Problem):
+    """The bytes are not those that the hub describes."""
+
+    status, title = 502, "The download was damaged on its way"
+    example = "model.safetensors did not arrive as the hub describes it, and was deleted. Try again."
+
+
+class DiskFull(Problem):
+    """No room for the files; `needed` and `free` are members, in bytes."""
+
+    status, title = 507, "There is no room for the download"
+    example = "org/name needs 548 MB, and 268 MB should stay free, but the disk has 300 MB. Make room there."
+
+
 class Busy(Problem):
     """The queue is full."""
 
@@ -195,12 +251,28 @@ ENGINE: tuple[tuple[type[engine_errors.EngineError], type[Problem]], ...] = (
     (engine_errors.TooLong, TooLong),
     (engine_errors.BadIndex, BadIndex),
     (engine_errors.TokenizerMissing, Invalid),
+    (engine_errors.HubOffline, DownloadsOff),
+    (engine_errors.HubBusy, HubBusy),
+    (engine_errors.HubUnreachable, HubUnreachable),
+    (engine_errors.HubRefused, HubRefused),
+    (engine_errors.UnfitRepository, UnfitRepository),
+    (engine_errors.DamagedDownload, DamagedDownload),
+    (engine_errors.DiskFull, DiskFull),
     (engine_errors.WeightsMissing, WeightsMissing),
     (engine_errors.CheckpointError, CheckpointBroken),
     (engine_errors.BadInput, Invalid),
     (engine_errors.BadPatch, Invalid),
 )
-EXTRAS = ("tokens", "limit", "axis", "index", "size", "address")  # fields of engine errors that programs can use
+EXTRAS = (
+    "tokens",
+    "limit",
+    "axis",
+    "index",
+    "size",
+    "address",
+    "needed",
+    "free",
+)  # fields of engine errors that programs can use
 
 
 def from_engine(error: engine_errors.EngineError) -> Problem:
@@ -209,7 +281,11 @@ def from_engine(error: engine_errors.EngineError) -> Problem:
     if kind.status == 500:  # such a detail names files of the server: it is for the log
         log.error("engine.failed", error=type(error).__name__, detail=error.detail)
         return kind()
-    return kind(error.detail, **{name: getattr(error, name) for name in EXTRAS if hasattr(error, name)})
+    wait = getattr(error, "retry_after", None)
+    headers = {"retry-after": str(wait)} if wait else None
+    return kind(
+        error.detail, headers=headers, **{name: getattr(error, name) for name in EXTRAS if hasattr(error, name)}
+    )
 
 
 def from_validation(errors: Iterable[Mapping[str, Any]]) -> Problem:

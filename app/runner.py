@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,10 @@ from torch import Tensor
 import engine
 from app import schemas
 from app.cache import Lru
+from app.downloads import Downloads, Files, not_offered, offered
 from app.lanes import Lane
 from app.metrics import Metrics
-from app.problems import UnknownModel, UnknownTrace
+from app.problems import NotOffered, UnknownModel, UnknownTrace, WeightsMissing
 from app.settings import BadSetting, Settings
 from app.words import cut
 from engine import load as load_model
@@ -26,7 +28,7 @@ from engine.errors import nearest
 from engine.model import usable
 
 T = TypeVar("T")
-Status = Literal["loaded", "loading", "ready", "absent"]
+Status = Literal["loaded", "loading", "ready", "downloading", "absent"]
 
 FALLBACK = "The animal didn't cross the street because it was too tired"
 """For models that nobody wrote examples for."""
@@ -87,6 +89,7 @@ class Known:
     card: engine.ModelCard
     status: Status
     model: engine.Model | None
+    offered: bool = False  # for download
 
 
 class Runner(Protocol):
@@ -116,7 +119,11 @@ class Runner(Protocol):
         ...
 
     async def model(self, id: str) -> engine.Model:
-        """The loaded model, loading it first where need be."""
+        """The loaded model, loading it first where need be; `WeightsMissing` where it would have to be downloaded."""
+        ...
+
+    def download(self, id: str) -> AsyncGenerator[Files, None]:
+        """Bring the model's files here, telling how far that is; `NotOffered` where that is not allowed."""
         ...
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
@@ -172,6 +179,9 @@ class LocalRunner:
         )
         self._describing = lane("describe", 2)
         self._loading = lane("load", 1)
+        self._downloading = lane("download", 2)
+        self._downloads = Downloads(self._downloading, metrics)
+        self._offered: dict[str, engine.ModelCard] = {}
         self._cards = {card.id: card for card in engine.cards()}
         self._loaded: dict[str, engine.Model] = {}
         self._flights: dict[tuple[str, str], asyncio.Future[Any]] = {}
@@ -183,9 +193,10 @@ class LocalRunner:
 
     async def start(self) -> None:
         usable(self._settings.device)
+        self._offered = offered(self._settings.downloads)
+        self._cards |= self._offered
         for folder in served_folders(self._settings.models, taken=self._cards):
-            model = await self._load(str(folder))
-            self._cards[model.id] = model.card
+            await self._load(str(folder))
         self._card(self._settings.default_model)  # a wrong name is for the operator to hear of now
         if self._settings.preload:
             model = await self.model(self._settings.default_model)
@@ -196,7 +207,8 @@ class LocalRunner:
         self._progress = None
 
     def close(self) -> None:
-        for lane in (self._loading, self._forward, self._deriving, self._describing):
+        self._downloads.stop()
+        for lane in (self._downloading, self._loading, self._forward, self._deriving, self._describing):
             lane.close()
 
     def ready(self) -> bool:
@@ -206,12 +218,28 @@ class LocalRunner:
         return tuple(map(self.known, self._cards))
 
     def known(self, id: str) -> Known:
-        return Known(self._card(id), self._status(id), self._loaded.get(id))
+        return Known(self._card(id), self._status(id), self._loaded.get(id), id in self._offered)
 
     async def model(self, id: str) -> engine.Model:
-        self._card(id)
-        loaded = self._loaded.get(id)
-        return loaded if loaded else await self._once(("model", id), lambda: self._load(id))
+        card = self._card(id)
+        if loaded := self._loaded.get(id):
+            return loaded
+        # Somebody who asks for a picture has not asked for half a gigabyte; who chose the default model has.
+        if id != self._settings.default_model and await self.describe(card.status) == "absent":
+            how = f"POST /api/v1/models/{id}/download brings them." if id in self._offered else not_offered(id)
+            raise WeightsMissing(f"The files of {id} are not on this server yet. {how}")
+        name = id if card in engine.cards() else card
+        return await self._once(("model", id), lambda: self._load(name))
+
+    async def download(self, id: str) -> AsyncGenerator[Files, None]:
+        card = self._card(id)
+        if await self.describe(card.status) == "ready":
+            return
+        if id not in self._offered:
+            raise NotOffered(not_offered(id))
+        async with aclosing(self._downloads.follow(card)) as steps:
+            async for files in steps:
+                yield files
 
     async def trace(self, recipe: Recipe) -> engine.Trace:
         model = await self.model(recipe.model)
@@ -264,14 +292,17 @@ class LocalRunner:
             return "loaded"
         if ("model", id) in self._flights:
             return "loading"
+        if self._downloads.under_way(id):
+            return "downloading"
         return "ready" if self._cards[id].status() == "ready" else "absent"
 
-    async def _load(self, name: str) -> engine.Model:
-        log.info("model.loading", model=name)
+    async def _load(self, name: str | engine.ModelCard) -> engine.Model:
+        log.info("model.loading", model=str(getattr(name, "id", name)))
         load = partial(load_model, name, device=self._settings.device, progress=self._progress)
         model = await self._loading.run(load)
         self._loaded[model.id] = model
-        log.info("model.loaded", model=name)
+        self._cards[model.id] = model.card
+        log.info("model.loaded", model=model.id)
         return model
 
     async def _patch(self, wanted: schemas.Patch) -> engine.Patch:

@@ -17,7 +17,7 @@ from engine.sites import VOCABULARY
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
 
 Stage = Literal["pattern", "scores", "scores.scaled", "scores.raw"]
-Status = Literal["loaded", "loading", "ready", "absent"]
+Status = Literal["loaded", "loading", "ready", "downloading", "absent"]
 Table = list[list[float]]
 AXES = tuple(dict.fromkeys(axis for site in VOCABULARY.values() for axis in site.axes if axis != "batch"))
 
@@ -299,21 +299,39 @@ class Model(BaseModel):
     name: str
     family: str = Field(examples=["bert"])
     summary: str
-    parameters: int
-    layers: int
-    heads: int
-    width: int = Field(description="Size of the residual stream.")
-    limit: int = Field(description="The most tokens it takes.")
+    parameters: int | None = Field(description="This and the sizes below are null where only loading will tell.")
+    layers: int | None
+    heads: int | None
+    width: int | None = Field(description="Size of the residual stream.")
+    limit: int | None = Field(description="The most tokens it takes.")
     licence: str
     homepage: str
     source: str = Field(description="Where the files are, or would come from.")
     revision: str | None = Field(description="sha256 of the weights; null where it is known only after loading.")
     status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
+    downloadable: bool = Field(description="Whether POST /models/{id}/download may bring the files here.")
+    size: int | None = Field(description="Bytes of the weights to download; null where the hub will tell.")
     pairs: bool | None = Field(description="Whether it reads two texts; null until it is loaded.")
     targets: bool | None = Field(description="Whether it says a target to a source; null until it is loaded.")
     generates: bool | None = Field(description="Whether it continues texts; null until it is loaded.")
     scores: dict[str, float]
     examples: list[Example]
+
+
+class Arrived(BaseModel):
+    """How much of one file is here."""
+
+    name: str
+    done: int = Field(description="Bytes that are here.")
+    total: int
+
+
+class Progress(BaseModel):
+    """How far a download is: the data of a `progress` event."""
+
+    done: int = Field(description="Bytes that are here, of all files.")
+    total: int
+    files: list[Arrived]
 
 
 class Block(BaseModel):

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         description="Folders with a checkpoint to serve besides the models that Headlight knows. They are loaded at "
         "startup and asked for by the folder's name.",
     )
+    downloads: Names = Field(
+        default=("*",),
+        description="Models that may be downloaded from the Hugging Face hub: ids, `org/name` or `org/name@revision`; "
+        "`*` for all that Headlight knows, empty for none.",
+    )
     preload: bool = Field(
         default=True, description="Load the default model at startup, so that the first visitor need not wait."
     )

@@ -135,7 +135,12 @@ class ModelCard:
                 return found
         if self.hub is None:
             raise WeightsMissing(f"{self.id} is on no hub. It comes from: {', '.join(map(str, self.sources))}.")
-        return self.hub.fetch(watch)
+        try:
+            return self.hub.fetch(watch)
+        except WeightsMissing as error:
+            others = [str(source) for source in self.sources if source is not self.hub]
+            error.detail += f" It also comes as: {', '.join(others)}." if others else ""
+            raise
 
     def folder(self) -> Path:
         """The folder with the files: the first source that has them here, else the first that can fetch them."""

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = 10_000  # bytes: from here on a file is stored with LFS, as every safetensors file is
+LARGE = 100_000  # bytes: from here on a file is stored with LFS, as every safetensors file is
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
 import engine
-from app import events, present, schemas, wire
+from app import events, present, schemas
 from app.deps import RunnerDep, each_once, no_parameters
 from app.problems import (
     BodyTooLarge,
@@ -30,11 +30,6 @@ router = APIRouter(prefix="/api/v1", tags=["generation"], dependencies=[Depends(
 FAILURES = (MalformedJson, Invalid, EmptyText, TooLong, UnknownModel, BodyTooLarge, NotAcceptable, Busy, WeightsMissing)
 
 
-def events_wanted(request: Request) -> None:
-    """For calls that answer in events only."""
-    wire.negotiate(wire.joined(request.headers, "accept"), (events.MEDIA_TYPE,))
-
-
 @router.post(
     "/generate",
     response_class=StreamingResponse,
@@ -45,7 +40,7 @@ def events_wanted(request: Request) -> None:
         },
         **openapi(*FAILURES),
     },
-    dependencies=[Depends(no_parameters), Depends(events_wanted)],
+    dependencies=[Depends(no_parameters), Depends(events.wanted)],
 )
 async def generate(request: Request, wanted: schemas.GenerateRequest, runner: RunnerDep) -> StreamingResponse:
     """Continue a text. Each token comes as soon as it is chosen, with what else was likely; the last event names the

@@ -49,7 +49,12 @@ def serve(minilm: engine.Model) -> Iterator[Serve]:
             yield client
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.runner.load_model", lambda name, *, device, **_: read(str(name), device))
+        patch.setattr(
+            "app.runner.load_model",
+            lambda name, *, device, **_: (
+                real(name, device=device) if isinstance(name, engine.ModelCard) else read(str(name), device)
+            ),
+        )
         yield start
 
 

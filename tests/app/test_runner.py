@@ -263,7 +263,8 @@ def test_a_model_is_loaded_once_for_all_who_ask(serve: Serve, monkeypatch: pytes
 
 def test_a_folder_is_served_under_its_name(serve: Serve, tiny: Path) -> None:
     with serve(models=str(tiny), default_model=tiny.name) as client:
-        assert {model["id"] for model in client.get("/api/v1/models").json()} == {"minilm", tiny.name}
+        here = {model["id"] for model in client.get("/api/v1/models").json() if model["status"] != "absent"}
+        assert here == {"minilm", tiny.name}
         body = make(client, "a cat", model=tiny.name)
         assert body["model"] == tiny.name
         assert body["stacks"][0]["layers"] == 2
