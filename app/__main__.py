@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="continue a text", description="Continue a text, token by token.")
     generate.add_argument("text", metavar="TEXT", help="how it begins; an encoder-decoder's source")
     generate.add_argument("--target", metavar="TEXT", help="how an encoder-decoder's answer begins")
-    generate.add_argument("--model", metavar="M", required=True, help="a model's id or a folder")
+    generate.add_argument("--model", metavar="M", required=True, help="a model's id, a folder, or org/name")
     generate.add_argument("--max-new-tokens", metavar="N", type=int, default=20, help="(default: %(default)s)")
     generate.add_argument("--temperature", metavar="T", type=float, default=0.0, help="0 takes the likeliest (default)")
     generate.add_argument("--top-k", metavar="K", type=int, help="draw among that many of the likeliest")
@@ -310,8 +310,9 @@ def run_generate(options: argparse.Namespace) -> int:
     names = ("max_new_tokens", "temperature", "top_k", "top_p", "seed", "beams")
     try:
         how = engine.Decoding(**{name: getattr(options, name) for name in names})
+        named = options.model if Path(options.model).is_dir() else fetched(options.model, settings)
         with reading() as progress:
-            model = engine.load(options.model, device=settings.device, progress=progress)
+            model = engine.load(named, device=settings.device, progress=progress)
         inputs = engine.prompt(model, options.text, target=options.target)
         steps, ids, shown = engine.decode(model, inputs.tokens, how), list[int](), ""
         while True:

@@ -36,6 +36,23 @@ def test_the_example_of_generation_runs_as_printed(tmp_path: Path, capsys: pytes
     )
 
 
+def test_the_table_of_models_is_what_their_cards_say() -> None:
+    rows = [
+        [cell.strip(" `") for cell in row.split("|")[1:-1]]
+        for row in re.findall(r"^\| `[\w-]+` \| \w+ \| \d+ × .*", README, re.M)
+    ]
+    cards = [card for card in engine.cards() if card.hub]
+    assert [row[0] for row in rows] == [card.id for card in cards]
+    for card, (_, family, shape, parameters, source) in zip(cards, rows, strict=True):
+        assert card.hub
+        assert card.parameters
+        assert (family, shape) == (card.family, f"{card.layers} × {card.heads}")
+        assert parameters == f"{card.parameters / 1e6:#.3g} M".replace(". ", " ")
+        assert f"`{card.hub.repository}" in f"`{source}"
+        if card.size:
+            assert source.endswith(f"{card.size / 1e6:.0f} MB")
+
+
 def test_every_file_that_is_named_exists() -> None:
     root = Path(__file__).parent.parent
     named = set(re.findall(r"`((?:engine|app|static|templates|tests)/[\w./-]+\.\w+)`", README))

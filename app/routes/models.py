@@ -67,7 +67,7 @@ async def read_model(id: Id, runner: RunnerDep) -> Response:
 
 
 EVENTS = {
-    "description": "`progress` events, each a Progress; then one `ready` event, the model's card; or a `problem` event.",
+    "description": "`progress` events, each a Progress; then one `ready`, the model's card; or a `problem`.",
     "content": {events.MEDIA_TYPE: {"itemSchema": {"$ref": "#/components/schemas/Progress"}}},
 }
 

@@ -36,8 +36,12 @@ class ExplorePage(Page):
     """templates/explore.html."""
 
     models: list[dict[str, Any]]  # see schemas.Model
+    away: tuple[str, ...]  # what the status of a model says whose files are not here
     default_model: str
     bootstrap_json: Markup  # JSON for <script type="application/json" id="bootstrap">: a data block, never executed
+
+
+AWAY = ("absent", "downloading")
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) ->
             "plotly": assets.plotly_url(),
         }
         block = data_block(present.dump(bootstrap))
-        page = ExplorePage("Headlight", VERSION, assets.addresses(), models, model.id, block)
+        page = ExplorePage("Headlight", VERSION, assets.addresses(), models, AWAY, model.id, block)
         return templates.render("explore.html", page)
 
     return _page(await runner.describe(html))

@@ -1,6 +1,8 @@
 // @ts-check
 /** Talks to the server: cancels what is no longer needed, keeps what may be needed again, reads tensors without copying. */
 
+import { eventsOf } from "./events.js";
+
 /** What the server, or the way to it, says went wrong. */
 export class Problem extends Error {
   /** @param {{title: string, detail?: string, status?: number}} body */
@@ -131,6 +133,23 @@ export class Api {
     const body = await response.json();
     this.#cache.put(name, body, 200 * Object.values(body.tokens).flat().length + 1000);
     return body;
+  }
+
+  /**
+   * The events of a call that tells how far it is; aborting ends it.
+   * @param {string} path @param {AbortSignal} signal @param {unknown} [body]
+   * @returns {AsyncGenerator<{name: string, data: any}>}
+   */
+  async *events(path, signal, body) {
+    const headers = { accept: "text/event-stream", ...(body === undefined ? {} : { "content-type": "application/json" }) };
+    try {
+      const response = await fetch(`${this.base}/${path}`, { method: "POST", headers, signal, body: body === undefined ? null : JSON.stringify(body) });
+      if (!response.ok || !response.body) throw await problemOf(response);
+      yield* eventsOf(response.body);
+    } catch (error) {
+      if (signal.aborted || error instanceof Problem) throw error;
+      throw new Problem({ title: "The connection to the server broke", detail: "Check that it is running, then try again." });
+    }
   }
 
   /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<any>} */

@@ -20,6 +20,17 @@ export const exact = (x) => String(x).replace("-", "−");
 /** A number as a part of a sum or a product: a minus sign of its own is set apart. @param {number} x */
 export const part = (x) => (x < 0 ? `(${number(x)})` : number(x));
 
+const UNITS = /** @type {const} */ ([["G", 1e9], ["M", 1e6], ["k", 1e3]]);
+
+/** A count with a unit, three digits of it: 548 M. @param {number} count */
+export function short(count) {
+  const [unit, size] = UNITS.find(([, s]) => count >= s * 0.9995) ?? ["", 1];
+  return unit ? `${(count / size).toPrecision(3)} ${unit}` : String(count);
+}
+
+/** 548 MB. @param {number} count */
+export const bytes = (count) => (count < 1000 ? `${count} bytes` : `${short(count)}B`);
+
 /** @param {number} count @param {string} thing */
 export const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 

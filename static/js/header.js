@@ -1,25 +1,80 @@
 // @ts-check
 /** The top of the page: model, sentence, examples, and what is said when something goes wrong. */
 import { byId, h } from "./dom.js";
+import { mountDownloads } from "./downloads.js";
 import { sentenceOf } from "./trace.js";
 
 /** @typedef {import("./examples.js").Example} Example */
-/** @typedef {{id: string, name: string, summary: string, examples?: Example[], pairs?: boolean | null, targets?: boolean | null}} Model */
+/**
+ * @typedef {{
+ *   id: string, name: string, summary: string, examples?: Example[], pairs?: boolean | null, targets?: boolean | null,
+ *   family: string, status: string, downloadable: boolean, source: string, parameters: number | null, layers: number | null, heads: number | null, size: number | null,
+ * }} Model
+ */
 /** @typedef {{model: string, text: string, pair: string | null, target: string | null}} Asked */
 
 /**
  * @param {{
+ *   api: import("./api.js").Api,
  *   models: Model[],
  *   forget: () => void,
  *   run: (what: Asked, example?: boolean) => void,
  * }} given
  */
-export function mountHeader({ models, run, forget }) {
+export function mountHeader({ api, models, run, forget }) {
   const [form, text, pair, target, model, toggle, problem] = ["composer", "text", "pair", "target", "model", "pair-toggle", "problem"].map(byId);
   const sentences = byId("sentences");
   let shown = "";
+  /** @type {string | null} the model that was chosen and is not here yet */
+  let wanted = null;
+  /** @type {Set<string>} models that the reader would rather do without, though the address names them */
+  const declined = new Set();
 
   const card = (/** @type {string} */ id) => models.find((m) => m.id === id);
+  const absent = (/** @type {string} */ id) => ["absent", "downloading"].includes(card(id)?.status ?? "");
+  const downloads = mountDownloads(byId("downloads"), {
+    api,
+    arrived(now) {
+      Object.assign(card(now.id) ?? {}, now);
+      const option = model.querySelector(`option[value="${CSS.escape(now.id)}"]`);
+      option.textContent = now.name;
+      option.classList.remove("absent");
+      shelve(option, now.family);
+      if (wanted !== now.id) return;
+      wanted = null;
+      run(asked());
+    },
+    closed(id) {
+      declined.add(id);
+      if (wanted !== id) return;
+      wanted = null;
+      model.value = current;
+      model.focus();
+    },
+  });
+  let current = model.value;
+
+  /** Puts a model that has come among those of its family. @param {HTMLElement} option @param {string} family */
+  function shelve(option, family) {
+    const from = /** @type {HTMLElement} */ (option.parentElement);
+    const group = family ? (model.querySelector(`optgroup[label="${CSS.escape(family)}"]`) ?? h("optgroup", { label: family })) : model;
+    if (family && !group.isConnected) from.before(group);
+    if (family) group.append(option);
+    else from.before(option);
+    if (!from.childElementCount) from.remove();
+  }
+
+  /** Runs the form; a model that is not here is offered instead. @param {boolean} [focused] */
+  function submit(focused = false) {
+    if (!absent(model.value)) {
+      wanted = null;
+      downloads.withdraw();
+      return run(asked());
+    }
+    wanted = model.value;
+    downloads.offer(/** @type {Model} */ (card(model.value)), focused);
+  }
+
   /** @returns {Asked} */
   const asked = () => ({
     model: model.value,
@@ -37,13 +92,13 @@ export function mountHeader({ models, run, forget }) {
 
   form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    run(asked());
+    submit(true);
   });
   form.addEventListener("input", () => !problem.hidden && forget());
   model.addEventListener("change", () => {
     // What a target says in one model's tokens is seldom what another one should be made to say.
     target.value = "";
-    run(asked());
+    submit();
   });
   toggle.addEventListener("click", () => {
     two(pair.hidden);
@@ -80,7 +135,8 @@ export function mountHeader({ models, run, forget }) {
      * @param {import("./state.js").State} state @param {import("./trace.js").TraceBody | null} trace what there is of it
      */
     update(state, trace) {
-      model.value = state.model;
+      current = absent(state.model) ? current : state.model;
+      model.value = wanted ?? current;
       const { pairs = null, targets = null } = card(state.model) ?? {};
       target.hidden = !(targets ?? (trace && Object.keys(trace.tokens).length > 1));
       toggle.hidden = pairs === false;
@@ -113,6 +169,15 @@ export function mountHeader({ models, run, forget }) {
           kept ? h("span.aside", {}, "The picture below is still of the sentence before.") : null,
         );
       }
+    },
+    /** Whether the model's files are on their way or have to be asked for; it is offered if they do. @param {string} id */
+    lacks(id) {
+      if (!absent(id)) return false;
+      if (wanted === null && !declined.has(id)) {
+        wanted = model.value = id;
+        downloads.offer(/** @type {Model} */ (card(id)));
+      }
+      return true;
     },
     write: () => {
       text.focus();

@@ -217,6 +217,7 @@ function viewOf(name) {
 }
 
 const header = mountHeader({
+  api: session.api,
   models: bootstrap.models,
   run,
   forget: () => {
@@ -301,7 +302,7 @@ function render() {
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   byId("progress").hidden = !session.busy;
   byId("stage").classList.toggle("stale", session.reading);
-  if (state.text && !session.shows(state) && !session.problem) session.read(state);
+  if (state.text && !session.shows(state) && !session.problem && !header.lacks(state.model)) session.read(state);
   if (!session.trace) return invite();
   const arrived = session.shows(state);
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
