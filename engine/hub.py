@@ -351,8 +351,6 @@ def explained(repository: str) -> Iterator[None]:
     from huggingface_hub import constants, errors  # noqa: PLC0415
     from huggingface_hub.utils import httpx  # noqa: PLC0415
 
-    if constants.HF_HUB_OFFLINE:
-        raise HubOffline(repository)
     try:
         yield
     except errors.OfflineModeIsEnabled:
