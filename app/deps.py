@@ -8,7 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app import wire
-from app.problems import Invalid
+from app.problems import Elsewhere, Invalid
 from app.runner import Runner
 from app.settings import Settings
 from app.words import cut
@@ -41,6 +41,13 @@ def each_once(request: Request) -> None:
         where = [{"where": f"query.{name}", "what": "This is given more than once."} for name in twice]
         hint = "Write several places as one list, such as layers=0,1."
         raise Invalid(f"{', '.join(twice)}: this is given more than once. {hint}", errors=where)
+
+
+def own_page(request: Request) -> None:
+    """For calls that do something and take no JSON: browsers send these for any page, and say for which."""
+    elsewhere = request.headers.get("sec-fetch-site") == "cross-site"
+    if elsewhere and not {request.headers.get("origin"), "*"} & set(get_settings(request).cors_origins):
+        raise Elsewhere()
 
 
 def json_wanted(request: Request) -> None:

@@ -113,6 +113,13 @@ class NotOffered(Problem):
     example = "org/name is not among the models that may be downloaded here: HEADLIGHT_DOWNLOADS lists them."
 
 
+class Elsewhere(Problem):
+    """A call that another site's page makes in the name of whoever looks at it."""
+
+    status, title = 403, "A page of another site may not do that"
+    example = "Call this from a page of this server, from a program, or from an origin in HEADLIGHT_CORS_ORIGINS."
+
+
 class BodyTooLarge(Problem):
     """A request body over `HEADLIGHT_MAX_BODY_BYTES`."""
 
@@ -204,7 +211,7 @@ class HubBusy(Problem):
 class HubUnreachable(Problem):
     """No connection to the hub, or one that broke."""
 
-    status, title = 502, "The hub can not be reached"
+    status, title = 502, "The connection to the hub failed"
     example = "The hub can't be reached. Check this machine's connection and proxy, or HF_ENDPOINT."
 
 

@@ -122,7 +122,7 @@ class HubOffline(WeightsMissing):
 class HubUnreachable(WeightsMissing):
     """No answer, a broken connection, or a hub that has trouble of its own."""
 
-    title = "The hub can not be reached"
+    title = "The connection to the hub failed"
 
 
 class HubRefused(WeightsMissing):

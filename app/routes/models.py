@@ -11,12 +11,13 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.responses import StreamingResponse
 
 from app import events, present, schemas, wire
-from app.deps import RunnerDep, json_wanted, no_parameters
+from app.deps import RunnerDep, json_wanted, no_parameters, own_page
 from app.problems import (
     CheckpointBroken,
     DamagedDownload,
     DiskFull,
     DownloadsOff,
+    Elsewhere,
     HubBusy,
     HubRefused,
     HubUnreachable,
@@ -80,6 +81,7 @@ EVENTS = {
         **openapi(
             UnknownModel,
             NotOffered,
+            Elsewhere,
             NotAcceptable,
             Invalid,
             WeightsMissing,
@@ -92,7 +94,7 @@ EVENTS = {
             DiskFull,
         ),
     },
-    dependencies=[Depends(events.wanted)],
+    dependencies=[Depends(own_page), Depends(events.wanted)],
 )
 async def download_model(id: Id, request: Request, runner: RunnerDep) -> Response:
     """Bring a model's files here from the Hugging Face hub, if this server may, and tell how far that is.

@@ -236,6 +236,15 @@ def test_only_what_is_offered_is_downloaded(serve: Serve, hub: Hub, cache: Path)
     assert hub.asked == []
 
 
+def test_a_page_of_another_site_starts_no_download(serve: Serve, hub: Hub, cache: Path) -> None:
+    sent = {"sec-fetch-site": "cross-site", "origin": "https://evil.example.org"}
+    with serve(downloads=(NAME,)) as client:
+        assert "HEADLIGHT_CORS_ORIGINS" in problem(client.post(CALL, headers=sent), 403)["detail"]
+    assert hub.asked == []
+    with serve(downloads=(NAME,), cors_origins=("https://evil.example.org",)) as client:
+        assert client.post(CALL, headers=sent).status_code == 200
+
+
 def test_asking_for_a_picture_downloads_nothing(serve: Serve, hub: Hub, cache: Path) -> None:
     with serve(downloads=(NAME,)) as client:
         for model, how in ((ID, f"POST {CALL}"), ("gpt2", "HEADLIGHT_DOWNLOADS")):

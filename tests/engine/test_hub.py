@@ -244,6 +244,25 @@ def test_a_short_pause_is_kept(hub: Hub, cache: Path, monkeypatch: pytest.Monkey
     assert waited == [7]
 
 
+def test_a_pause_between_two_files_is_kept_and_can_be_left(hub: Hub, cache: Path) -> None:
+    told: list[str] = []
+
+    def watch(name: str, done: int, size: int) -> None:
+        told.append(name)
+        if len(told) == 3:  # every file has been named, and none is here
+            hub.refusals.append((429, {"Retry-After": "1"}))
+        if told.count("config.json") == 3 and patience == 0:
+            raise Left
+
+    patience = 0
+    with pytest.raises(Left):
+        downloads.fetch(NAME, "main", watch)
+    told.clear()
+    patience = 1
+    assert downloads.fetch(NAME, "main", watch).is_dir()
+    assert len([one for one in hub.asked if one.path.endswith("resolve/" + COMMIT + "/config.json")]) == 3
+
+
 def test_a_token_stays_with_the_hub(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     hub.repositories[NAME].gated = True
