@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 import engine
@@ -178,6 +178,13 @@ def _chosen(what: str, **more: Any) -> Any:
     return Field(None, description=f"{what}: `3`, `0,2,5`, `4-7` (both included) or a mix; all where left out.", **more)
 
 
+def _number(value: object) -> object:
+    """What pydantic would take for 1 or 0 is neither."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "This is a number, not true or false.")
+    return value
+
+
 class BlockQuery(Strict):
     """Which attention block."""
 
@@ -193,7 +200,9 @@ class Region(BlockQuery):
     queries: Selection | None = _chosen("Tokens that look")
     keys: Selection | None = _chosen("Tokens that are looked at")
     stage: Stage = Field("pattern", description="Weights, or scores: q·k, times the scale, then with mask and bias.")
-    size: int | None = Field(None, ge=1, le=65_536, description="Max-pool every map to at most size × size.")
+    size: Annotated[int | None, BeforeValidator(_number)] = Field(
+        None, ge=1, le=65_536, description="Max-pool every map to at most size × size."
+    )
     reduce: Literal["mean", "max"] | None = Field(None, description="Fold the chosen heads into one map.")
     over: Literal["heads", "all"] = Field("heads", description="What `reduce` folds: heads, or layers and heads.")
 

@@ -69,7 +69,18 @@ async def read_model(id: Id, runner: RunnerDep) -> Response:
 
 EVENTS = {
     "description": "`progress` events, each a Progress; then one `ready`, the model's card; or a `problem`.",
-    "content": {events.MEDIA_TYPE: {"itemSchema": {"$ref": "#/components/schemas/Progress"}}},
+    "content": {
+        events.MEDIA_TYPE: {
+            "itemSchema": {
+                "type": "object",
+                "properties": {
+                    "event": {"type": "string", "enum": ["progress", "ready", "problem"]},
+                    "data": {"type": "string", "contentMediaType": "application/json"},
+                },
+                "required": ["event", "data"],
+            }
+        }
+    },
 }
 
 
