@@ -47,6 +47,12 @@ class Lru(Generic[V]):
             while self.weight > self.limit:
                 self.weight -= self._entries.popitem(last=False)[1][1]
 
+    def make_room(self, weight: int) -> None:
+        """Let go of what was not used for longest, so that an entry of that weight fits beside the rest."""
+        with self._lock:
+            while self._entries and self.weight + weight > self.limit:
+                self.weight -= self._entries.popitem(last=False)[1][1]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

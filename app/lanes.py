@@ -53,10 +53,14 @@ class Lane:
                 f"{self.under_way} are under way. Try again in {wait} seconds.", headers={"retry-after": str(wait)}
             )
         self._count(+1)
-        running = asyncio.get_running_loop().run_in_executor(self._executor, partial(_timed, work))
+        placed = self._executor.submit(_timed, work)
+        running = asyncio.wrap_future(placed)
         running.add_done_callback(self._land)
-        # Who leaves frees no place: the thread works on.
-        return (await asyncio.shield(running))[0]
+        try:
+            return (await asyncio.shield(running))[0]
+        except asyncio.CancelledError:
+            placed.cancel()  # what has begun keeps its place until it is done: nobody can stop a thread
+            raise
 
     def patience(self) -> int:
         """In how many seconds all that is under way should be done: at least 1."""

@@ -227,10 +227,13 @@ def tensor(made: engine.Trace, address: str, axes: dict[str, Sequence[int]], val
 
 def heads(found: engine.Heads) -> Json:
     """See `schemas.Heads`."""
-    tables = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "block"}
+    tables = {
+        field.name: getattr(found, field.name) for field in fields(found) if field.name not in ("block", "layers")
+    }
     return {
         "stack": found.block.stack,
         "block": found.block.name,
+        "layers": found.layers,
         **{name: None if table is None else _numbers(table) for name, table in tables.items()},
     }
 

@@ -243,6 +243,13 @@ class DiskFull(Problem):
     example = "org/name needs 548 MB, and 268 MB should stay free, but the disk has 300 MB. Make room there."
 
 
+class ClientLeft(Problem):
+    """Nobody waits for the answer any more; only the log sees this."""
+
+    status, title = 499, "The client has left"
+    example = "The connection was closed before the answer was ready."
+
+
 class Busy(Problem):
     """The queue is full."""
 

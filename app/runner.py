@@ -23,6 +23,7 @@ from app.problems import NotOffered, UnknownModel, UnknownTrace, WeightsMissing
 from app.settings import BadSetting, Settings
 from app.words import cut
 from engine import load as load_model
+from engine.budget import AFFORDABLE
 from engine.checkpoint import Progress
 from engine.errors import nearest
 from engine.model import usable
@@ -170,9 +171,11 @@ class LocalRunner:
         self._forward = lane(
             "forward", 1, queue=settings.queue_size, gauge=metrics.forward_waiting, histogram=metrics.forward
         )
-        self._deriving = lane(
+        # Deriving takes many short steps: with more threads than processors each of them would wait for the others.
+        self._deriving = Lane(
             "derive",
             settings.derive_threads,
+            torch_threads=max(1, settings.torch_threads // settings.derive_threads),
             queue=settings.queue_size,
             gauge=metrics.derive_waiting,
             histogram=metrics.derive,
@@ -244,14 +247,16 @@ class LocalRunner:
     async def trace(self, recipe: Recipe) -> engine.Trace:
         model = await self.model(recipe.model)
         patches = [await self._patch(patch) for patch in recipe.patches]
-        inputs, digest = await self.describe(partial(prepare, model, recipe, patches))
+        inputs, capture, digest = await self.describe(
+            partial(prepare, model, recipe, patches, self._settings.cache_bytes)
+        )
         self._recipes.put(digest, recipe)
         if trace := self._traces.get(digest):
             self._metrics.traces.labels("cached").inc()
             return trace
         if ("trace", digest) in self._flights:
             self._metrics.traces.labels("shared").inc()
-        return await self._once(("trace", digest), lambda: self._compute(model, inputs, patches, digest))
+        return await self._once(("trace", digest), lambda: self._compute(model, inputs, patches, capture, digest))
 
     async def generate(self, recipe: Recipe, how: engine.Decoding) -> Generation:
         model = await self.model(recipe.model)
@@ -323,9 +328,19 @@ class LocalRunner:
         return kinds[wanted.operation](wanted.address, **wanted.where)
 
     async def _compute(
-        self, model: engine.Model, inputs: engine.Inputs, patches: Sequence[engine.Patch], digest: str
+        self,
+        model: engine.Model,
+        inputs: engine.Inputs,
+        patches: Sequence[engine.Patch],
+        capture: engine.Capture,
+        digest: str,
     ) -> engine.Trace:
-        trace = await self._forward.run(partial(engine.trace, model, inputs, patches=patches))
+        def forward() -> engine.Trace:
+            # Before it is computed: what is let go of and what comes need not be in memory together.
+            self._traces.make_room(model.footprint(inputs, capture))
+            return engine.trace(model, inputs, patches=patches, capture=capture)
+
+        trace = await self._forward.run(forward)
         self._traces.put(digest, trace)
         self._metrics.traces.labels("computed").inc()
         self._metrics.cached.set(self._traces.weight)
@@ -366,10 +381,13 @@ def opening(card: engine.ModelCard) -> Recipe:
     return Recipe(card.id, example.text, example.pair)
 
 
-def prepare(model: engine.Model, recipe: Recipe, patches: Sequence[engine.Patch]) -> tuple[engine.Inputs, str]:
-    """Tokens and digest of a recipe: cheap, and enough to know whether the trace is already there."""
+def prepare(
+    model: engine.Model, recipe: Recipe, patches: Sequence[engine.Patch], room: int
+) -> tuple[engine.Inputs, engine.Capture, str]:
+    """Tokens, what to keep in so much room, and digest: cheap, and enough to know whether the trace is there."""
     if recipe.said is None:
         inputs = model.inputs(recipe.text, pair=recipe.pair, target=recipe.target)
     else:
         inputs = engine.prompt(model, recipe.text, target=recipe.target, said=recipe.said)
-    return inputs, engine.digest(model, inputs, patches=patches)
+    capture = model.affordable(inputs, min(room or AFFORDABLE, AFFORDABLE))
+    return inputs, capture, engine.digest(model, inputs, patches=patches, capture=capture)

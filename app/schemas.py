@@ -230,6 +230,12 @@ class AttentionRequest(Region, TraceRequest):
     keys: AnySelection | None = _chosen("Tokens that are looked at")
 
 
+class HeadsQuery(BlockQuery):
+    """Which block, and which of its layers."""
+
+    layers: Selection | None = _chosen("Layers", examples=["5"])
+
+
 class WeightQuery(BlockQuery):
     """Which single weight."""
 
@@ -500,6 +506,7 @@ class Heads(BaseModel):
 
     stack: str
     block: str
+    layers: list[int] = Field(description="The layers that the tables run over.")
     sharpness: Table = Field(description="1: looks at one key; 0: at all alike.")
     entropy: Table = Field(description="Bits, averaged over the queries.")
     peak: Table = Field(description="The largest weight.")

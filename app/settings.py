@@ -58,7 +58,12 @@ class Settings(BaseSettings):
         le=1024,
         description="Threads of one forward pass. By default the processors this process may use, 8 at most.",
     )
-    derive_threads: int = Field(default=2, ge=1, le=64, description="Threads that derive maps and encode answers.")
+    derive_threads: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Threads that derive maps and encode answers; they share out `torch_threads`.",
+    )
     queue_size: int = Field(
         default=16,
         ge=0,
@@ -66,7 +71,10 @@ class Settings(BaseSettings):
         "answered with 503 and `Retry-After`.",
     )
     cache_bytes: int = Field(
-        default=512 * MIB, ge=0, description="Memory for traces, in bytes; what was not used for longest goes first."
+        default=2048 * MIB,
+        ge=0,
+        description="Memory for traces, in bytes; what was not used for longest goes first. Of a text that would take "
+        "more, less is kept: queries and keys last.",
     )
     recipe_bytes: int = Field(
         default=32 * MIB,

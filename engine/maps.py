@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine import derive
@@ -18,8 +21,11 @@ from engine.trace import Trace
 Reduce = Literal["mean", "max"]
 Over = Literal["heads", "all"]
 
-CHUNK = 1 << 24
-"""Most weights that a pooled overview derives at once: 64 MiB of float32."""
+CHUNK = 1 << 19
+"""Most weights that are derived at once, where a row is no longer: 2 MiB of float32 stay in a processor's own cache."""
+
+MASKED = {"pattern": 0.0, "scores": float("-inf")}
+"""What stands where a causal mask shuts a pair out; the other stages know no mask."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,13 @@ def attention(
     size: int | None = None,
     reduce: Reduce | None = None,
     over: Over = "heads",
+    step: Callable[[], object] = lambda: None,
 ) -> Maps:
     """Maps of the chosen layers and heads (all of them unless told otherwise), derived a piece at a time.
 
     `size` asks for max-pooled overviews of at most size × size. `reduce` takes the mean or the maximum over the chosen
-    heads, or over layers and heads, and leaves that axis with length 1. Raises `UnknownSite`, `BadIndex`, `BadInput`.
+    heads, or over layers and heads, and leaves that axis with length 1. `step` is called before each piece, and may
+    raise to end the work. Raises `UnknownSite`, `BadIndex`, `BadInput`.
     """
     about = block_of(trace, stack, block)
     if stage not in derive.STAGES:
@@ -74,25 +82,37 @@ def attention(
     given = {"layer": layers, "head": heads, "query": queries, "key": keys}
     chosen = {axis: indices(axis, given[axis], length) for axis, length in lengths.items()}
     query_edges, key_edges = (_edges(len(chosen[axis]), size) for axis in ("query", "key"))
-    row = len(chosen["head"]) * lengths["key"]
-    strips = []
-    for start, end in _strips(query_edges or [0, len(chosen["query"])], most=max(1, CHUNK // max(1, row))):
-        per_layer = []
-        for layer in chosen["layer"]:
-            where = address(about.stack, layer, about.name, stage)
-            strip = trace.slice(where, head=chosen["head"], query=chosen["query"][start:end], key=chosen["key"]).float()
-            if reduce is not None:
-                strip = _reduced(strip, reduce)
-            # A mean over layers must be taken before pooling; anything else is pooled at once, while it is small.
-            per_layer.append(strip if over == "all" else _pooled(strip, query_edges, key_edges, start, end))
-        values = torch.stack(per_layer)
-        if reduce is not None and over == "all":
-            values = _pooled(_reduced(values, reduce), query_edges, key_edges, start, end)
-        strips.append(values)
+    rows = max(1, CHUNK // lengths["key"])
+    many = max(1, CHUNK // (min(rows, len(chosen["query"])) * lengths["key"]))
+
+    def derived(layers: Sequence[int], heads: Sequence[int]) -> Tensor:
+        """One map per head, or one of them all, strip by strip: only what is pooled is kept."""
+        groups = [(layer, some) for layer in layers for some in batched(heads, many)]
+        strips = []
+        for query in batched(chosen["query"], rows):
+            step()
+            seen = bisect_left(chosen["key"], _visible(trace, about, layers, stage, query)) if ascending else None
+            where = {"query": query, "key": chosen["key"][: max(1, seen)] if seen is not None else chosen["key"]}
+            maps = (
+                trace.slice(address(about.stack, layer, about.name, stage), head=some, **where).float()
+                for layer, some in groups
+            )
+            strip = next(maps) if reduce is None else _reduced(maps, reduce, len(layers) * len(heads))
+            strips.append(_pooled(strip, key_edges, len(chosen["key"]), MASKED.get(stage, 0.0)))
+        values = torch.cat(strips, -2)
+        return values if query_edges is None else derive.pool(values, query_edges, -2)
+
+    ascending = all(before < after for before, after in pairwise(chosen["key"]))
+    if reduce is None:
+        layered = [torch.cat([derived([at], some) for some in batched(chosen["head"], many)]) for at in chosen["layer"]]
+    elif over == "heads":
+        layered = [derived([at], chosen["head"]) for at in chosen["layer"]]
+    else:
+        layered = [derived(chosen["layer"], chosen["head"])]
     return Maps(
         block=about,
         stage=stage,
-        values=torch.cat(strips, dim=-2),
+        values=torch.stack(layered),
         layers=chosen["layer"],
         heads=chosen["head"],
         queries=chosen["query"],
@@ -126,32 +146,39 @@ def _edges(length: int, size: int | None) -> list[int] | None:
     return derive.bin_edges(length, size) if size is not None and size < length else None
 
 
-def _strips(edges: list[int], most: int) -> list[tuple[int, int]]:
-    """Runs of whole bins with at most `most` rows each (one bin, where a bin alone has more)."""
-    strips: list[tuple[int, int]] = []
-    start = edges[0]
-    for before, end in pairwise(edges):
-        if end - start > most and before > start:
-            strips.append((start, before))
-            start = before
-    return [*strips, (start, edges[-1])]
+def batched(items: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """The items in runs of at most `most`."""
+    return (items[start : start + most] for start in range(0, len(items), most))
 
 
-def _reduced(values: Tensor, reduce: Reduce) -> Tensor:
-    return values.mean(0, keepdim=True) if reduce == "mean" else values.amax(0, keepdim=True)
+def _visible(trace: Trace, block: Block, layers: Sequence[int], stage: str, queries: Sequence[int]) -> int:
+    """How many keys, from the first on, one of these queries may look at: what comes after is as `MASKED` says."""
+    length = len(trace.tokens[block.key_stack])
+    if stage not in MASKED or any(address(block.stack, layer, block.name, stage) in trace.tensors for layer in layers):
+        return length  # no mask yet, or kept as it was computed: a patch may have put anything there
+    offset = length - len(trace.tokens[block.query_stack])
+    return derive.visible(block, torch.tensor(queries) + offset, length)
 
 
-def _pooled(values: Tensor, query_edges: list[int] | None, key_edges: list[int] | None, start: int, end: int) -> Tensor:
-    if key_edges is not None:
-        values = derive.pool(values, key_edges, -1)
-    if query_edges is not None:
-        values = derive.pool(values, [edge - start for edge in query_edges if start <= edge <= end], -2)
-    return values
+def _reduced(maps: Iterator[Tensor], reduce: Reduce, count: int) -> Tensor:
+    """(1, query, key): the mean or the maximum of `count` maps that come some at a time."""
+    if reduce == "mean":
+        return sum((some.sum(0, keepdim=True) for some in maps), start=torch.zeros(1)) / count
+    return functools.reduce(torch.maximum, (some.amax(0, keepdim=True) for some in maps))
+
+
+def _pooled(strip: Tensor, edges: list[int] | None, length: int, masked: float) -> Tensor:
+    """A strip, of which only the first keys may be here, with all its keys or their bins."""
+    here = strip.shape[-1]
+    if edges is None:
+        return F.pad(strip, (0, length - here), value=masked)
+    whole = [*(edge for edge in edges if edge < here), here]
+    return F.pad(derive.pool(strip, whole, -1), (0, len(edges) - len(whole)), value=masked)
 
 
 @dataclass(frozen=True)
 class Heads:
-    """What each head of a block is like on this input; every tensor is (layer, head).
+    """What each head of a block is like on this input; every tensor is (layer, head), over the chosen `layers`.
 
     `sharpness` is 1 for a head that looks at one key and 0 for one that looks at all alike; `entropy` is in bits,
     averaged over the queries; `peak` is the largest weight. `previous`, `first` and `own` are the mean weights on the
@@ -160,6 +187,7 @@ class Heads:
     """
 
     block: Block
+    layers: tuple[int, ...]
     sharpness: Tensor
     entropy: Tensor
     peak: Tensor
@@ -168,25 +196,26 @@ class Heads:
     own: Tensor | None
 
 
-def heads(trace: Trace, *, stack: str | None = None, block: str | None = None) -> Heads:
-    """Describe every head of a block; patterns are derived one layer at a time and not kept."""
+def heads(
+    trace: Trace,
+    *,
+    stack: str | None = None,
+    block: str | None = None,
+    layers: Sequence[int] | None = None,
+    step: Callable[[], object] = lambda: None,
+) -> Heads:
+    """Describe every head of a block, in the chosen layers or in all; patterns are derived some rows at a time.
+
+    `step` is called before each piece, and may raise to end the work. Raises `UnknownSite`, `BadIndex`, `BadInput`.
+    """
     about = block_of(trace, stack, block)
-    columns: dict[str, list[Tensor]] = {
-        name: [] for name in ("sharpness", "entropy", "peak", "first", "previous", "own")
-    }
-    for layer in range(about.layers):
-        pattern = trace[address(about.stack, layer, about.name, "pattern")].float()
-        columns["sharpness"].append(derive.sharpness(pattern))
-        columns["entropy"].append(derive.entropy(pattern).mean(-1))
-        columns["peak"].append(pattern.amax((-2, -1)))
-        columns["first"].append(pattern[..., 0].mean(-1))
-        before = pattern.diagonal(offset=-1, dim1=-2, dim2=-1)
-        columns["previous"].append(before.mean(-1) if before.shape[-1] else torch.zeros(about.heads))
-        columns["own"].append(pattern.diagonal(dim1=-2, dim2=-1).mean(-1))
-    table = {name: torch.stack(column) for name, column in columns.items()}
+    chosen = indices("layer", layers, about.layers)
+    described = [_described(trace, about, layer, step) for layer in chosen]
+    table = {name: torch.stack([layer[name] for layer in described]) for name in described[0]}
     same = about.query_stack == about.key_stack
     return Heads(
         about,
+        chosen,
         table["sharpness"],
         table["entropy"],
         table["peak"],
@@ -194,6 +223,48 @@ def heads(trace: Trace, *, stack: str | None = None, block: str | None = None) -
         table["previous"] if same else None,
         table["own"] if same else None,
     )
+
+
+def _described(trace: Trace, block: Block, layer: int, step: Callable[[], object]) -> dict[str, Tensor]:
+    """The columns of `Heads` for one layer, each (head)."""
+    length, width = (len(trace.tokens[stack]) for stack in (block.query_stack, block.key_stack))
+    where = address(block.stack, layer, block.name, "pattern")
+    rows = max(1, CHUNK // width)
+    many = max(1, CHUNK // (min(rows, length) * width))
+    columns: list[dict[str, Tensor]] = []
+    for some in batched(range(block.heads), many):
+        strips = []
+        for queries in batched(range(length), rows):
+            step()
+            seen = range(_visible(trace, block, [layer], "pattern", queries))
+            strips.append(_of_rows(trace.slice(where, head=some, query=queries, key=seen).float(), queries[0]))
+        values = {name: torch.cat([strip[name] for strip in strips], -1) for name in strips[0]}
+        columns.append(
+            {
+                "sharpness": derive.mean_sharpness(values["sharpness"], values["telling"]),
+                "entropy": values["entropy"].mean(-1),
+                "peak": values["peak"].amax(-1),
+                "first": values["first"].mean(-1),
+                "previous": values["previous"].sum(-1) / max(1, min(length - 1, width)),
+                "own": values["own"].sum(-1) / min(length, width),
+            }
+        )
+    return {name: torch.cat([some[name] for some in columns]) for name in columns[0]}
+
+
+def _of_rows(pattern: Tensor, start: int) -> dict[str, Tensor]:
+    """What each row of some heads (head, query, key) says; the first row is query `start`."""
+    entropy = derive.entropy(pattern)
+    sharpness, telling = derive.row_sharpness(entropy, pattern)
+    return {
+        "entropy": entropy,
+        "sharpness": sharpness,
+        "telling": telling,
+        "peak": pattern.amax(-1),
+        "first": pattern[..., 0],
+        "previous": pattern.diagonal(offset=start - 1, dim1=-2, dim2=-1),
+        "own": pattern.diagonal(offset=start, dim1=-2, dim2=-1),
+    }
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import checkpoint, registry
+from engine.budget import AFFORDABLE, affordable
 from engine.checkpoint import Progress
 from engine.decoding import LONGEST, Decoding, decode
 from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite, first_line
@@ -137,6 +138,35 @@ class Model:
         assert place.layer is not None
         assert place.block is not None
         return self.family.part(self.network, place.stack, place.layer, place.block)
+
+    @cached_property
+    def token_weights(self) -> dict[str, int]:
+        """Bytes that each recorded address takes for one token; tensors that are one and the same count once."""
+        token = Token(0, "0", "0", None, None)
+        stacks = {*self.family.stacks, *(block.query_stack for block in self.blocks)}
+        recorder = Recorder(self.sites)
+        with torch.inference_mode():
+            self.family.run(self.network, dict.fromkeys(sorted(stacks), (token,)), recorder)
+        weights: dict[str, int] = {}
+        seen: set[int] = set()
+        for address, tensor in recorder.finish().items():
+            storage = tensor.untyped_storage().data_ptr()
+            weights[address] = 0 if storage in seen else tensor.nbytes
+            seen.add(storage)
+        return weights
+
+    def footprint(self, inputs: Inputs, capture: Capture | None = None) -> int:
+        """About how many bytes a trace of these inputs keeps: at most as many as if each stack were the longest."""
+        capture = capture or Capture()
+        longest = max(map(len, inputs.tokens.values()))
+        weights = self.token_weights.items()
+        return longest * sum(weight for address, weight in weights if capture.keeps(self.sites[address]))
+
+    def affordable(self, inputs: Inputs, budget: int = AFFORDABLE) -> Capture:
+        """What to keep of these inputs within `budget` bytes: everything where it fits, else what maps need first."""
+        longest = max(map(len, inputs.tokens.values()))
+        weights = {address: longest * weight for address, weight in self.token_weights.items()}
+        return affordable(self.sites, weights, budget)
 
     def look_inside(self, place: Site, x: Tensor, hidden: Tensor, start: Tensor, memory: Tensor | None) -> Tensor:
         """A gate, or the cell state, of a recurrent layer at every step: (position, hidden)."""
@@ -353,6 +383,7 @@ def digest(
     model: Model, inputs: Inputs, *, patches: Sequence[Patch] = (), seed: int = 0, capture: Capture | None = None
 ) -> str:
     """A hash of everything that determines the trace, known before the forward pass: 32 hexadecimal digits."""
+    capture = capture or model.affordable(inputs)
     parameter = next(model.network.parameters())
     content = {
         "format": FORMAT,
@@ -366,7 +397,7 @@ def digest(
         "decode": inputs.decode,
         "patches": [patch.to_json() for patch in patches],
         "seed": seed,
-        "capture": asdict(capture or Capture()),
+        "capture": asdict(capture),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -387,13 +418,16 @@ def trace(
     """Run the network over one input and keep what it computed.
 
     The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
-    looked at. Raises what `Model.inputs` raises, and `BadPatch`.
+    looked at. Of a text so long that everything would be over 2 GiB, some sites are left out unless the `capture` names
+    them: hidden units of the feed-forward first, queries and keys never. Raises what `Model.inputs` raises, and
+    `BadPatch`.
     """
     if isinstance(text, Inputs) and any(given is not None for given in (pair, source, target, ids)):
         raise BadInput("The inputs are made already: give a text, a pair, a target or ids to Model.inputs.")
     if not isinstance(text, Inputs):
         text = model.inputs(text, pair=pair, source=source, target=target, ids=ids)
     inputs = text
+    capture = capture or model.affordable(inputs)
     tokens = decoded(model, inputs.tokens, patches) if inputs.decode else inputs.tokens
     recorder = Recorder(model.sites, capture, patches)
     with torch.inference_mode():

@@ -124,6 +124,9 @@ class Trace:
         axes = self.axes[address]
         if address in self.tensors:
             return dict(zip(axes, self.tensors[address].shape, strict=True))
+        if not place.derived:
+            why = f"{address} was not captured. Trace again with it: capture=Capture(sites=({address!r},))."
+            raise UnknownSite(address, (), why=why)
         if place.name == "logits":
             return {"position": len(self.tokens[place.stack]), "vocab": self.vocabulary}
         if place.name == "out":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
-from typing import Annotated, Any
+from threading import Event
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
@@ -17,6 +19,7 @@ from app.problems import (
     BadIndex,
     BodyTooLarge,
     Busy,
+    ClientLeft,
     EmptyText,
     Invalid,
     MalformedJson,
@@ -55,6 +58,10 @@ TENSOR_BODIES: dict[int | str, dict[str, Any]] = {
 }
 OBJECT = {"type": "object"}
 
+T = TypeVar("T")
+Step = Callable[[], None]
+"""Called between two steps of long work; it raises where nobody waits for the answer any more."""
+
 
 @router.post(
     "/traces",
@@ -84,7 +91,7 @@ async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: Run
 async def read_trace(request: Request, id: Id, runner: RunnerDep) -> Response:
     """Tokens and structure of a trace; as safetensors, all of it, to be read by `engine.Trace.from_bytes`."""
 
-    def encode(recipe: Recipe, trace: engine.Trace, media: str) -> bytes:
+    def encode(recipe: Recipe, trace: engine.Trace, media: str, _: Step) -> bytes:
         return trace.to_bytes() if media == wire.SAFETENSORS else present.dump(present.trace(recipe, trace))
 
     return await _lasting(request, runner, id, (wire.JSON, wire.SAFETENSORS), encode)
@@ -104,25 +111,27 @@ async def read_attention(
 ) -> Response:
     """Attention maps (layer, head, query, key): all of them in one call, or one row of one head."""
 
-    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
-        return _attention(trace, query, media, settings).encode(media, query.dtype)
+    def encode(_: Recipe, trace: engine.Trace, media: str, step: Step) -> bytes:
+        return _attention(trace, query, media, settings, step).encode(media, query.dtype)
 
-    return await _lasting(request, runner, id, wire.TENSOR, encode)
+    return await _lasting(request, runner, id, wire.TENSOR, encode, query.dtype)
 
 
 @router.get(
     "/traces/{id}/heads",
     response_model=schemas.Heads,
-    responses=openapi(*FOUND),
+    responses=openapi(*FOUND, BadIndex),
 )
 async def read_heads(
-    request: Request, id: Id, query: Annotated[schemas.BlockQuery, Query()], runner: RunnerDep
+    request: Request, id: Id, query: Annotated[schemas.HeadsQuery, Query()], runner: RunnerDep
 ) -> Response:
     """What every head of a block is like on this input: how sharp it is, and how much it looks at the token before."""
 
-    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
+    def encode(_: Recipe, trace: engine.Trace, __: str, step: Step) -> bytes:
         block = _block(trace, query)
-        return present.dump(present.heads(engine.heads(trace, stack=block.stack, block=block.name)))
+        layers = _indices("layer", query.layers, block.layers)
+        found = engine.heads(trace, stack=block.stack, block=block.name, layers=layers, step=step)
+        return present.dump(present.heads(found))
 
     return await _lasting(request, runner, id, (wire.JSON,), encode)
 
@@ -137,7 +146,7 @@ async def read_arithmetic(
 ) -> Response:
     """How one weight came about: q, k, their products, scale, bias, mask, softmax, and what it took from v."""
 
-    def encode(_: Recipe, trace: engine.Trace, __: str) -> bytes:
+    def encode(_: Recipe, trace: engine.Trace, __: str, ___: Step) -> bytes:
         block = _block(trace, query)
         weight = engine.arithmetic(
             trace,
@@ -170,13 +179,13 @@ async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
 ) -> Response:
     """Any recorded or derived tensor, sliced by the names of its axes."""
 
-    def encode(_: Recipe, trace: engine.Trace, media: str) -> bytes:
+    def encode(_: Recipe, trace: engine.Trace, media: str, __: Step) -> bytes:
         axes = places(trace, address, query)
         within(axes, media, settings)
         values = trace.slice(address, **{axis: axes[axis] for axis in axes if getattr(query, axis) is not None})
         return present.tensor(trace, address, axes, values).encode(media, query.dtype)
 
-    return await _lasting(request, runner, id, wire.TENSOR, encode)
+    return await _lasting(request, runner, id, wire.TENSOR, encode, query.dtype)
 
 
 @router.post(
@@ -185,16 +194,19 @@ async def read_tensor(  # noqa: PLR0917 (FastAPI passes them by name)
     responses=openapi(*POSTED, BadIndex, TooManyValues),
     dependencies=[Depends(no_parameters), Depends(json_wanted)],
 )
-async def attend(wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep) -> Response:
+async def attend(
+    request: Request, wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep
+) -> Response:
     """One shot: text in, tokens and maps out."""
     trace = await runner.trace(await recipe_of(wanted, runner))
 
-    def encode() -> bytes:
-        answer = _attention(trace, wanted, wire.JSON, settings)
+    def encode(step: Step) -> bytes:
+        answer = _attention(trace, wanted, wire.JSON, settings, step)
         about = {"id": trace.digest, **answer.about, "all_tokens": present.tokens(trace)}
         return replace(answer, about=about).encode(wire.JSON, "f32")
 
-    return Response(await runner.derive(encode), headers={"cache-control": "no-store"}, media_type=wire.JSON)
+    body = await while_there(request, runner, encode)
+    return Response(body, headers={"cache-control": "no-store"}, media_type=wire.JSON)
 
 
 async def recipe_of(wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
@@ -209,12 +221,13 @@ async def recipe_of(wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
     return generation.recipe
 
 
-async def _lasting(
+async def _lasting(  # noqa: PLR0917 (one place, six callers)
     request: Request,
     runner: Runner,
     id: str,
     offers: Sequence[str],
-    encode: Callable[[Recipe, engine.Trace, str], bytes],
+    encode: Callable[[Recipe, engine.Trace, str, Step], bytes],
+    dtype: wire.Dtype = "f32",
 ) -> Response:
     """An answer about a trace: what the client holds already is neither computed nor sent."""
     media = wire.negotiate(wire.joined(request.headers, "accept"), offers)
@@ -222,10 +235,38 @@ async def _lasting(
     if caching.held(request, tag):
         return caching.immutable(request, b"", media, tag)
     recipe, trace = await runner.find(id)
-    return caching.immutable(request, await runner.derive(partial(encode, recipe, trace, media)), media, tag)
+    packs = caching.packs(request, media, dtype)
+
+    def answer(step: Step) -> tuple[bytes, bool]:
+        return caching.packed(encode(recipe, trace, media, step), packs)
+
+    body, packed = await while_there(request, runner, answer)
+    return caching.immutable(request, body, media, tag, packed=packed)
 
 
-def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings: Settings) -> wire.Answer:
+PATIENCE = 0.1
+"""Seconds between two looks at whether a client is still there."""
+
+
+async def while_there(request: Request, runner: Runner, work: Callable[[Step], T]) -> T:
+    """What `work` gives, unless the client leaves: then it ends at its next step, or never begins."""
+    left = Event()
+
+    def step() -> None:
+        if left.is_set():
+            raise ClientLeft
+
+    answer = asyncio.ensure_future(runner.derive(partial(work, step)))
+    while not answer.done():
+        await asyncio.wait({answer}, timeout=PATIENCE)
+        if not answer.done() and await request.is_disconnected():
+            left.set()
+            answer.cancel()
+            raise ClientLeft
+    return answer.result()
+
+
+def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings: Settings, step: Step) -> wire.Answer:
     block = _block(trace, region)
     layers = _indices("layer", region.layers, block.layers)
     heads = _indices("head", region.heads, block.heads)
@@ -255,6 +296,7 @@ def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings
         size=region.size,
         reduce=region.reduce,
         over=region.over,
+        step=step,
     )
     return present.attention(trace, maps, reduce=region.reduce)
 

@@ -34,7 +34,7 @@ def mask_scores(scaled: Tensor, mask: Tensor | None = None, bias: Tensor | None 
 def softmax(scores: Tensor) -> Tensor:
     """Softmax over keys, never in less than float32; a row that may look nowhere gets zeros, as in the fused kernel."""
     weights = torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(scores.dtype)
-    return weights.masked_fill((scores == float("-inf")).all(-1, keepdim=True), 0.0)
+    return weights.masked_fill(scores.amax(-1, keepdim=True) == float("-inf"), 0.0)
 
 
 def causal_mask(queries: Tensor, keys: Tensor) -> Tensor:
