@@ -35,7 +35,7 @@ def make(root: Path) -> tuple[Path, ...]:
     for name, network in made.items():
         _stir(network, 0.2)
         network.save_pretrained(root / name)
-    return tuple(root / name for name in (*made, *_recurrent(root)))
+    return tuple(root / name for name in (*made, *_recurrent(root), *_long(root)))
 
 
 def _decoders(root: Path) -> dict[str, Any]:
@@ -60,6 +60,19 @@ def _decoders(root: Path) -> dict[str, Any]:
     }
     _write(dict.fromkeys(made, words), root)
     return made
+
+
+def _long(root: Path) -> tuple[str, ...]:
+    """tiny-long, whose texts have thousands of tokens and are explored in pieces."""
+    words = _tokenizer()
+    config = transformers.GPT2Config(
+        vocab_size=words.get_vocab_size(), n_embd=32, n_layer=2, n_head=2, n_positions=8192
+    )
+    network = transformers.GPT2LMHeadModel(config)
+    _stir(network, 0.2)
+    network.save_pretrained(root / "tiny-long")
+    _write({"tiny-long": words}, root)
+    return ("tiny-long",)
 
 
 def _encoders(root: Path) -> dict[str, Any]:

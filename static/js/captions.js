@@ -2,12 +2,20 @@
 /** What stands around the picture: its title, the heads compared, the weight under the pointer, and the legend. */
 import { byId, h, icon } from "./dom.js";
 import { exact, headName, number, shortName } from "./format.js";
+import { exactly, weightOf } from "./scene.js";
 import { refName } from "./state.js";
 import { partName, whereName } from "./recurrent.js";
 import { attentionName, focusName, forbidden, label } from "./trace.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").Head} Head */
+
+/** Which part of a long text is listed. @param {import("./scene.js").Near} near @param {import("./trace.js").Attention} attention */
+function listed({ queries, keys }, attention) {
+  const part = (/** @type {[number, number]} */ [first, end]) => `${first}–${end - 1}`;
+  const [rows, cols] = [part(queries), part(keys)];
+  return rows === cols ? `${rows} of ${attention.queries.length}` : `${rows} → ${cols} of ${attention.keys.length}`;
+}
 
 /** @param {{letGo: (ref: import("./state.js").HeadRef) => void}} actions */
 export function mountCaptions({ letGo }) {
@@ -40,19 +48,27 @@ export function mountCaptions({ letGo }) {
     const at = under?.key != null ? under : under ? { query: under.query, key: null } : chosen;
     const line = byId("readout");
     if (!at || !heads[0]) return line.replaceChildren();
+    if (at.seen && !exactly(at)) {
+      const [from, to] = [at.seen.queries, at.seen.keys].map(([first, last]) => h("span.number", {}, first === last ? String(first) : `${first}–${last}`));
+      if (forbidden(attention, at.seen.queries[1], at.seen.keys[0])) return line.replaceChildren("tokens ", from, " → ", to, h("span.aside", {}, "not allowed: they come later"));
+      return line.replaceChildren("tokens ", from, " → ", to, h("b", { title: exact(at.seen.value) }, number(at.seen.value)), h("span.aside", {}, "the strongest weight among them"));
+    }
     const query = h("span.token", { dir: "auto" }, label(attention.queries[at.query]));
     if (at.key === null) return line.replaceChildren("row of ", query);
     const key = h("span.token", { dir: "auto" }, label(attention.keys[at.key]));
     const [row, col] = [queries.indexOf(at.query), keys.indexOf(at.key)];
     const weight = (/** @type {Head} */ head) =>
-      row >= 0 && col >= 0 ? head.shown.values[row * head.shown.cols + col] : head.whole.values[at.query * head.whole.cols + Number(at.key)];
+      row >= 0 && col >= 0 && head.shown.cols ? head.shown.values[row * head.shown.cols + col] : weightOf(head, head === heads[0] ? at : { query: at.query, key: at.key });
     const several = heads.length > 1;
     if (forbidden(attention, at.query, at.key)) return line.replaceChildren(query, " → ", key, h("span.aside", {}, "not allowed: it comes later"));
     line.replaceChildren(
       query,
       " → ",
       key,
-      ...heads.map((head) => h("b", { title: exact(weight(head)), style: several ? { color: head.color } : {} }, number(weight(head)))),
+      ...heads.map((head) => {
+        const value = weight(head);
+        return value === undefined ? h("b", {}, "…") : h("b", { title: exact(value), style: several ? { color: head.color } : {} }, number(value));
+      }),
       state.special === "renormalise" ? h("span.aside", {}, "of what is shown") : "",
     );
   }
@@ -67,7 +83,7 @@ export function mountCaptions({ letGo }) {
 
   let chipsOf = "";
   /** @param {Scene} scene */
-  function title({ state, heads, blocks, attention, site, recurrent }) {
+  function title({ state, heads, blocks, attention, near, top, site, recurrent }) {
     if (state.view === "states") {
       byId("focus-title").textContent = site ? partName(site).replace(/^./, (letter) => letter.toUpperCase()) : "States";
       byId("focus-title").classList.remove("hidden");
@@ -76,7 +92,8 @@ export function mountCaptions({ letGo }) {
       return byId("chips").replaceChildren();
     }
     byId("focus-title").textContent = focusName(attention, headName(state));
-    byId("focus-block").textContent = blocks.length > 1 && heads.length < 2 ? attentionName(attention).replace("decoder cross", "cross") : "";
+    const block = blocks.length > 1 && heads.length < 2 ? attentionName(attention).replace("decoder cross", "cross") : "";
+    byId("focus-block").textContent = near && state.view !== "heatmap" ? `${block} tokens ${listed(near, attention)}${state.view === "lines" ? `, a full line is ${number(top)}` : ""}` : block;
     const name = heads.map(({ ref, color }) => refName(ref) + color).join();
     if (name === chipsOf) return;
     chipsOf = name;

@@ -21,6 +21,7 @@ import { mountGrids } from "./views/grids.js";
 import { mountHeatmap } from "./views/heatmap.js";
 import { mountInspector } from "./views/inspector.js";
 import { mountLines } from "./views/lines.js";
+import { mountLongmap } from "./views/longmap.js";
 import { mountNext } from "./views/next.js";
 import { mountStateGrid } from "./views/stategrid.js";
 import { mountStates } from "./views/states.js";
@@ -90,10 +91,10 @@ const actions = {
     else if (state.also.length < 7) store.set({ also: [...state.also, ref] });
     else toast("Eight heads at once are enough to tell apart. Let one go first.");
   },
-  /** @param {number | null} query @param {number | null} [key] */
-  point(query, key = null) {
-    const next = query === null ? null : { query, key };
-    if (next?.query === cursor?.query && next?.key === cursor?.key) return;
+  /** @param {number | null} query @param {number | null} [key] @param {import("./scene.js").Seen} [seen] */
+  point(query, key = null, seen) {
+    const next = query === null ? null : { query, key, seen };
+    if (next?.query === cursor?.query && next?.key === cursor?.key && next?.seen?.value === cursor?.seen?.value) return;
     cursor = next;
     hover();
   },
@@ -151,6 +152,10 @@ const actions = {
     texts[token.segment] = `${letters.slice(0, Number(token.start)).join("")}${mask}${letters.slice(Number(token.end)).join("")}`;
     run({ model: trace.model, text: String(texts[0]), pair: texts[1], target: null });
   },
+  /** Looks at a part of a long map, or at all of it. @param {State["window"]} window */
+  look(window) {
+    store.set({ window });
+  },
   say,
 };
 
@@ -185,7 +190,7 @@ async function run(what, example = false) {
   refresh();
   if (!(await arriving) || !session.trace) return;
   cursor = over = null;
-  const fresh = { ...what, query: null, key: null, time: null, unit: null };
+  const fresh = { ...what, query: null, key: null, window: null, time: null, unit: null };
   const at = example ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
   store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent), ...at });
 }
@@ -194,6 +199,7 @@ async function run(what, example = false) {
 
 const VIEWS = {
   heatmap: (/** @type {HTMLElement} */ host) => mountHeatmap(host, actions),
+  longmap: (/** @type {HTMLElement} */ host) => mountLongmap(host, actions),
   lines: (/** @type {HTMLElement} */ host) => mountLines(host, actions),
   text: (/** @type {HTMLElement} */ host) => mountText(host, actions),
   bars: (/** @type {HTMLElement} */ host) => mountBars(host, { url: bootstrap.plotly, fail: toast }),
@@ -317,13 +323,17 @@ function render() {
   offerSites(scene);
   captions.update(scene);
   sidebarOf(scene.sidebar).update(scene);
+  for (const id of ["together", "aggregate"]) byId(id).hidden = scene.near !== null || scene.sidebar !== "heads";
   next.update(scene);
-  viewOf(drawn.view).update(scene);
+  viewOf(shownView()).update(scene);
   inspector.update(scene);
   const words = sentence(scene);
   if (words && words !== spoken) say((spoken = words));
   document.documentElement.dataset.ready = String(!session.busy && complete(scene));
 }
+
+/** A long text has a heat map of its own. @returns {keyof typeof VIEWS} */
+const shownView = () => (drawn.view === "heatmap" && scene?.near ? "longmap" : drawn.view);
 
 /** Whether everything is here that this scene shows. @param {Scene} scene */
 function complete({ attention, heads, overview, state, site, states, recurrent }) {
@@ -339,7 +349,7 @@ function hover() {
   measured("hover", () => {
     scene = sceneOf(drawn, session, cursor, over);
     if (!scene) return;
-    viewOf(drawn.view).update(scene);
+    viewOf(shownView()).update(scene);
     captions.hover(scene);
   });
   clearTimeout(resting);

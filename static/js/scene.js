@@ -4,17 +4,21 @@ import { brightest, byteColors, diverging, ramp, series } from "./colors.js";
 import { headName } from "./format.js";
 import { columnOf, peak, pick, rowOf, strongest, withoutDiagonal } from "./matrix.js";
 import { isShare, reach } from "./recurrent.js";
-import { attentionId, attentionOf, attentions, crosses, focusName, visible } from "./trace.js";
+import { coarsest, topOf } from "./tiles.js";
+import { attentionId, attentionOf, attentions, crosses, focusName, isLong, visible } from "./trace.js";
 
 /** @typedef {import("./matrix.js").Matrix} Matrix */
-/** @typedef {{query: number, key: number | null}} Place a row, or a cell of it */
+/** @typedef {{query: number, key: number | null, seen?: Seen}} Place a row, or a cell of it */
+/** @typedef {{value: number, queries: [number, number], keys: [number, number]}} Seen what a heat map's cell holds: a weight, or the strongest of several, with its first and last tokens */
+/** @typedef {{queries: [number, number], keys: [number, number]}} Near the part of a long map that a view shows: first token, and the one after the last */
 
 /**
  * @typedef {object} Head
  * @property {import("./state.js").HeadRef} ref
  * @property {string} name
  * @property {string} color
- * @property {Matrix} whole every token
+ * @property {Matrix | null} whole every token; null where the text is too long for that
+ * @property {{query: number, values: Float32Array} | null} row of a long text, one query's weights over all keys
  * @property {Matrix} shown the visible tokens, renormalised if that is asked for
  */
 
@@ -40,6 +44,8 @@ import { attentionId, attentionOf, attentions, crosses, focusName, visible } fro
  * @property {number[]} queries visible query tokens
  * @property {number[]} keys visible key tokens
  * @property {Head[]} heads the focused one first; only those whose map is here
+ * @property {Near | null} near the part of a long text that `queries` and `keys` are; null where all of it is there
+ * @property {import("./tiles.js").Tiles} tiles
  * @property {import("./session.js").Overview | null} overview
  * @property {import("./session.js").Stats | null} stats
  * @property {any} arithmetic how the chosen weight came about; null until it is here
@@ -65,14 +71,24 @@ export function sceneOf(state, session, cursor, over = null) {
   const attention = attentionOf(trace, state.stack, state.block);
   const theme = resolved(state.theme);
   const colors = ramp(state.palette, theme);
-  const queries = attention ? visible(attention.queries, state.special) : [];
-  const keys = attention ? visible(attention.keys, state.special) : [];
+  const near = attention && isLong(attention) ? nearby(attention, state) : null;
+  const within = (/** @type {number[]} */ all, /** @type {[number, number] | undefined} */ part) => (part ? all.filter((i) => i >= part[0] && i < part[1]) : all);
+  const queries = attention ? within(visible(attention.queries, state.special), near?.queries) : [];
+  const keys = attention ? within(visible(attention.keys, state.special), near?.keys) : [];
   const palette = series(theme);
   const heads = [{ layer: state.layer, head: state.head }, ...state.also].flatMap((ref, i) => {
+    const named = { ref, name: attention ? focusName(attention, headName(ref)) : headName(ref), color: palette[i % palette.length] };
+    const renormalised = state.special === "renormalise";
+    if (attention && near) {
+      const row = session.row(attention, ref);
+      const part = state.view === "heatmap" ? NOTHING : session.near(attention, ref, near);
+      if (!row || !part) return [];
+      const from = (/** @type {number[]} */ tokens, /** @type {[number, number]} */ [first]) => tokens.map((at) => at - first);
+      const shown = part === NOTHING ? NOTHING : pick(part, from(queries, near.queries), from(keys, near.keys), renormalised);
+      return [{ ...named, whole: null, row, shown }];
+    }
     const whole = attention && session.map(attention, ref);
-    if (!whole) return [];
-    const shown = pick(whole, queries, keys, state.special === "renormalise");
-    return [{ ref, name: focusName(attention, headName(ref)), color: palette[i % palette.length], whole, shown }];
+    return whole ? [{ ...named, whole, row: null, shown: pick(whole, queries, keys, renormalised) }] : [];
   });
   const held = state.query === null ? null : { query: state.query, key: state.key };
   const blocks = attentions(trace);
@@ -106,15 +122,18 @@ export function sceneOf(state, session, cursor, over = null) {
     queries,
     keys,
     heads,
+    near,
+    tiles: session.tiles,
     overview: (id && session.overviews.get(id)) || null,
     stats: (id && session.stats.get(id)) || null,
     arithmetic: session.arithmetic,
     held,
     cursor,
-    chosen: attention ? choose(held ?? cursor, heads[0], queries, keys, attention) : null,
+    chosen: attention ? (near ? chooseLong(held ?? (exactly(cursor) ? cursor : null), heads[0], attention) : choose(held ?? cursor, heads[0], queries, keys, attention)) : null,
   };
   const [head] = heads;
-  if (head && state.view !== "states") scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
+  if (attention && near && state.view === "heatmap") scene.top = topOf(session.tiles.get(attention, { layer: state.layer, head: state.head }, { cell: coarsest(attention), query: 0, key: 0 }));
+  else if (head && state.view !== "states") scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
   return scene;
 }
 
@@ -124,6 +143,42 @@ function strongestStep({ values, cols }) {
   for (let i = 1; i < values.length; i++) if (Math.abs(values[i]) > Math.abs(values[best])) best = i;
   return { time: Math.floor(best / cols), unit: best % cols };
 }
+
+/** @type {Matrix} where tiles are drawn instead */
+const NOTHING = { values: new Float32Array(0), rows: 0, cols: 0 };
+
+/** Tokens of a long text that are listed, tinted or joined by lines at once. */
+const LISTED = 64;
+
+/**
+ * Where a long text is looked at: around the held row, else at its end; keys around the held one, else beside the query.
+ * @param {import("./trace.js").Attention} attention @param {import("./state.js").State} state @returns {Near}
+ */
+function nearby({ queries, keys, block }, { query, key }) {
+  const around = (/** @type {number} */ at, /** @type {number} */ length) => {
+    const first = Math.max(0, Math.min(at - LISTED / 2, length - LISTED));
+    return /** @type {[number, number]} */ ([first, Math.min(length, first + LISTED)]);
+  };
+  const at = query ?? queries.length - 1;
+  return { queries: around(at, queries.length), keys: around(key ?? (block.query_stack === block.key_stack ? at : 0), keys.length) };
+}
+
+/** Whether the pointer is at one pair, and not at a cell that stands for several. @param {Place | null} place */
+export const exactly = (place) => place !== null && (!place.seen || (place.seen.queries[0] === place.seen.queries[1] && place.seen.keys[0] === place.seen.keys[1]));
+
+/** The cell to explain in a long text: the one asked for, else the strongest of the row. @param {Place | null} asked @param {Head | undefined} head @param {import("./trace.js").Attention} attention @returns {Place} */
+function chooseLong(asked, head, attention) {
+  const query = asked?.query ?? attention.queries.length - 1;
+  if (asked?.key != null) return { query, key: asked.key };
+  const row = head && rowOfQuery(head, query);
+  return { query, key: row ? strongest(row, 1)[0] : null };
+}
+
+/** One query's weights over all keys; null while they are not here. @param {Head} head @param {number} query */
+export const rowOfQuery = ({ whole, row }, query) => (whole ? rowOf(whole, query) : row?.query === query ? row.values : null);
+
+/** One weight as the network has it; undefined while it is not here. @param {Head} head @param {Place} place @returns {number | undefined} */
+export const weightOf = (head, { query, key, seen }) => (seen && head.whole === null ? seen.value : rowOfQuery(head, query)?.[key ?? 0]);
 
 /** Words that look at one another less than this are not what a head is about: it looks at special tokens or at itself. */
 const TELLING = 0.05;
@@ -139,16 +194,16 @@ function choose(asked, head, queries, keys, attention) {
   if (!asked) {
     const rows = visible(attention.queries, "hide");
     const cols = visible(attention.keys, "hide");
-    const words = pick(head.whole, rows, cols);
+    const words = pick(/** @type {Matrix} */ (head.whole), rows, cols);
     const itself = attention.queries === attention.keys && rows.length > 1;
     const { row, col } = peak(itself ? withoutDiagonal(words) : words);
     if (words.values[row * cols.length + col] >= TELLING) return { query: rows[row], key: cols[col] };
-    const any = peak(pick(head.whole, rows, keys));
+    const any = peak(pick(/** @type {Matrix} */ (head.whole), rows, keys));
     return { query: rows[any.row], key: keys[any.col] };
   }
   if (asked.key !== null) return asked;
   const row = queries.indexOf(asked.query);
-  if (row < 0) return { query: asked.query, key: strongest(rowOf(head.whole, asked.query), 1)[0] };
+  if (row < 0) return { query: asked.query, key: strongest(rowOf(/** @type {Matrix} */ (head.whole), asked.query), 1)[0] };
   return { query: asked.query, key: keys[strongest(rowOf(head.shown, row), 1)[0]] };
 }
 
@@ -167,7 +222,7 @@ export function seenFrom(scene, head) {
   if (direction(scene) === "to") {
     const token = liveQuery(scene);
     const row = queries.indexOf(token);
-    return { token, name: attention.queries[token], side: attention.keys, tokens: keys, weights: row < 0 ? rowOf(head.whole, token) : rowOf(head.shown, row) };
+    return { token, name: attention.queries[token], side: attention.keys, tokens: keys, weights: row < 0 ? keys.map((key) => rowOfQuery(head, token)?.[key] ?? 0) : rowOf(head.shown, row) };
   }
   const token = crosses(attention) ? liveKey(scene) : liveQuery(scene);
   const col = Math.max(0, keys.indexOf(token));

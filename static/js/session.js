@@ -2,6 +2,7 @@
 /** Brings what the state asks for: the trace, the overviews of all heads, the focused maps, one weight's arithmetic, recurrent states. */
 import { Problem } from "./api.js";
 import { equation, recurrentSites } from "./recurrent.js";
+import { Tiles } from "./tiles.js";
 import { refName } from "./state.js";
 import { attentionId, attentionOf, attentions } from "./trace.js";
 
@@ -45,6 +46,10 @@ export class Session {
   problem = null;
   /** @type {Map<string, Matrix>} */
   #maps = new Map();
+  /** @type {Map<string, {query: number, values: Float32Array}>} by block and head, the row of a long map that was asked for last */
+  #rows = new Map();
+  /** What there is of long maps. @type {Tiles} */
+  tiles;
   /** @type {Map<string, import("./recurrent.js").RecurrentSite[]>} by model */
   #recurrent = new Map();
   /** @type {Map<string, string>} what each channel was last asked for */
@@ -54,6 +59,8 @@ export class Session {
   /** @type {Set<string>} */
   #renewed = new Set();
   #running = 0;
+  /** What is being drawn in the background: the block of a long text whose heads come layer by layer. */
+  #overviewing = "";
   #reading = 0;
 
   /**
@@ -63,11 +70,15 @@ export class Session {
   constructor(api, changed) {
     this.api = api;
     this.changed = changed;
+    this.tiles = new Tiles(api, (problem) => {
+      if (problem) this.problem = problem;
+      changed();
+    });
   }
 
   /** Whether something is on its way. */
   get busy() {
-    return this.#running > 0;
+    return this.#running > 0 || this.tiles.busy;
   }
 
   /** Whether another sentence is on its way, so that what is on screen belongs to the one before. */
@@ -78,6 +89,16 @@ export class Session {
   /** @param {import("./trace.js").Attention} attention @param {HeadRef} ref @returns {Matrix | undefined} */
   map(attention, ref) {
     return this.#maps.get(`${attentionId(attention)} ${refName(ref)}`);
+  }
+
+  /** One row over all keys, of a text that is too long for whole maps. @param {import("./trace.js").Attention} attention @param {HeadRef} ref */
+  row(attention, ref) {
+    return this.#rows.get(`${attentionId(attention)} ${refName(ref)}`);
+  }
+
+  /** A part of such a map. @param {import("./trace.js").Attention} attention @param {HeadRef} ref @param {import("./scene.js").Near} near @returns {Matrix | undefined} */
+  near(attention, ref, near) {
+    return this.#maps.get(`${attentionId(attention)} ${refName(ref)} ${near.queries} ${near.keys}`);
   }
 
   /** Recurrent states that the model has; null until the server has said. */
@@ -99,7 +120,10 @@ export class Session {
   /** @param {import("./trace.js").TraceBody} trace */
   adopt(trace) {
     if (this.trace?.id !== trace.id) {
-      for (const kept of [this.#maps, this.overviews, this.stats, this.states]) kept.clear();
+      this.api.cancel("background");
+      this.#overviewing = "";
+      this.tiles.clear();
+      for (const kept of [this.#maps, this.#rows, this.overviews, this.stats, this.states]) kept.clear();
       this.arithmetic = null;
       this.#asked.clear();
     }
@@ -133,6 +157,7 @@ export class Session {
 
   /** Lets what failed be asked again. */
   retry() {
+    this.tiles.retry();
     if (this.#failed.size) this.problem = null;
     for (const channel of this.#failed) this.#asked.delete(channel);
     this.#failed.clear();
@@ -168,14 +193,16 @@ export class Session {
   }
 
   /** Asks for what this state shows and is not here yet. @param {State} state @param {import("./scene.js").Scene} scene */
-  follow(state, { attention, chosen, site, sidebar }) {
+  follow(state, { attention, chosen, site, sidebar, near }) {
     const { trace } = this;
     if (!trace) return;
     const still = () => this.trace === trace;
     if (!this.recurrent) {
       this.#ask("model", trace.model, async () => this.describe(await this.api.json(`models/${encodeURIComponent(trace.model)}`, {}, "model")));
     }
-    if (attention) this.#followAttention(trace, state, attention, chosen, still);
+    if (attention && near) this.#followLong(trace, state, attention, chosen, near, still);
+    else if (attention) this.#followAttention(trace, state, attention, still);
+    if (attention) this.#followArithmetic(trace, state, attention, chosen, still);
     const wanted = state.view === "states" && site ? [site, ...this.#neighbours(site)] : [];
     for (const { address } of sidebar === "states" ? [...wanted, ...(this.recurrent ?? [])] : wanted) {
       if (this.states.has(address)) continue;
@@ -193,12 +220,10 @@ export class Session {
   }
 
   /**
-   * @param {import("./trace.js").TraceBody} trace @param {State} state @param {import("./trace.js").Attention} attention
-   * @param {import("./scene.js").Place | null} chosen @param {() => boolean} still
+   * @param {import("./trace.js").TraceBody} trace @param {State} state @param {import("./trace.js").Attention} attention @param {() => boolean} still
    */
-  #followAttention(trace, state, attention, chosen, still) {
+  #followAttention(trace, state, attention, still) {
     const block = { stack: attention.stack, block: attention.block.name };
-    const here = `${trace.id} ${attentionId(attention)}`;
     const path = `traces/${trace.id}`;
 
     // The block in focus first; the others are small beside it.
@@ -222,12 +247,100 @@ export class Session {
       });
     }
 
+  }
+
+  /**
+   * @param {import("./trace.js").TraceBody} trace @param {State} state @param {import("./trace.js").Attention} attention
+   * @param {import("./scene.js").Place | null} chosen @param {() => boolean} still
+   */
+  #followArithmetic(trace, state, attention, chosen, still) {
+    const path = `traces/${trace.id}`;
+    const here = `${trace.id} ${attentionId(attention)}`;
     if (chosen?.key != null && typeof state.head === "number") {
-      const query = { ...block, layer: Number(state.layer), head: state.head, query: chosen.query, key: chosen.key };
+      const query = { stack: attention.stack, block: attention.block.name, layer: Number(state.layer), head: state.head, query: chosen.query, key: chosen.key };
       this.#ask("arithmetic", `${here} ${JSON.stringify(query)}`, async () => {
         const arithmetic = await this.api.json(`${path}/arithmetic`, query, "arithmetic");
         if (still()) this.arithmetic = arithmetic;
       });
+    }
+  }
+
+  /**
+   * Of a long text: the chosen row, a part of the map where a view needs it, and the heads layer by layer. Never a whole map.
+   * @param {import("./trace.js").TraceBody} trace @param {State} state @param {import("./trace.js").Attention} attention
+   * @param {import("./scene.js").Place | null} chosen @param {import("./scene.js").Near} near @param {() => boolean} still
+   */
+  #followLong(trace, state, attention, chosen, near, still) {
+    const path = `traces/${trace.id}`;
+    const block = { stack: attention.stack, block: attention.block.name };
+    const id = attentionId(attention);
+    for (const [i, ref] of [{ layer: state.layer, head: state.head }, ...state.also].entries()) {
+      const name = `${id} ${refName(ref)}`;
+      if (chosen && this.#rows.get(name)?.query !== chosen.query) {
+        const { query } = chosen;
+        this.#ask(`row ${i}`, `${trace.id} ${name} ${query}`, async () => {
+          const { data } = await this.api.tensor(`${path}/attention`, { ...block, ...selection(ref), queries: query }, `row ${i}`);
+          if (still()) this.#rows.set(name, { query, values: /** @type {Float32Array} */ (data) });
+        });
+      }
+      if (state.view === "heatmap" || state.view === "states" || this.near(attention, ref, near)) continue;
+      this.#ask(`map ${i}`, `${trace.id} ${name} ${near.queries} ${near.keys}`, async () => {
+        const query = { ...block, ...selection(ref), queries: range(near.queries), keys: range(near.keys) };
+        const { data, shape } = await this.api.tensor(`${path}/attention`, query, `map ${i}`);
+        if (still()) this.#maps.set(`${name} ${near.queries} ${near.keys}`, { values: /** @type {Float32Array} */ (data), rows: shape[2], cols: shape[3] });
+      });
+    }
+    const background = `${trace.id} ${id}`;
+    if (this.#overviewing === background) return;
+    this.#overviewing = background;
+    this.#overviewByLayer(trace, attention, Number(state.layer) || 0, () => still() && this.#overviewing === background);
+  }
+
+  /**
+   * The thumbnails and the statistics of a long text's heads: one layer after the other, so that the server has a thread
+   * for what the reader does meanwhile. Heads taken together are the strongest of these: their mean would need every map anew.
+   * @param {import("./trace.js").TraceBody} trace @param {import("./trace.js").Attention} attention @param {number} first @param {() => boolean} still
+   */
+  async #overviewByLayer(trace, attention, first, still) {
+    const { layers, heads } = attention;
+    const id = attentionId(attention);
+    const size = thumbnailSize(Math.max(attention.queries.length, attention.keys.length));
+    const block = { stack: attention.stack, block: attention.block.name };
+    const order = Array.from({ length: layers }, (_, i) => (first + i) % layers);
+    const stats = /** @type {Stats} */ (Object.fromEntries(COLUMNS.map((column) => [column, Array.from({ length: layers }, () => [])])));
+    /** @type {Overview | null} */
+    let overview = null;
+    try {
+      for (const [done, at] of order.entries()) {
+        const { data, shape } = await this.api.tensor(`traces/${trace.id}/attention`, { ...block, layers: at, size, dtype: "u8" }, "background");
+        if (!still()) return;
+        const [, , rows, cols] = shape;
+        const area = rows * cols;
+        const before = overview ?? { each: new Uint8Array(layers * heads * area), layer: new Uint8Array(layers * area), all: new Uint8Array(area) };
+        const each = /** @type {Uint8Array} */ (data);
+        before.each.set(each, at * heads * area);
+        for (let i = 0; i < each.length; i++) {
+          const place = i % area;
+          before.layer[at * area + place] = Math.max(before.layer[at * area + place], each[i]);
+          before.all[place] = Math.max(before.all[place], each[i]);
+        }
+        overview = { ...before, name: `${trace.id} ${id} ${done}`, layers, heads, rows, cols };
+        this.overviews.set(id, overview);
+        this.changed();
+        const described = await this.api.json(`traces/${trace.id}/heads`, { ...block, layers: at }, "background");
+        if (!still()) return;
+        for (const column of COLUMNS) {
+          if (described[column]) /** @type {number[][]} */ (stats[column])[at] = described[column][0];
+          else stats[column] = /** @type {any} */ (null);
+        }
+        this.stats.set(id, { ...stats });
+        this.changed();
+      }
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") return;
+      if (!(error instanceof Problem)) throw error;
+      this.problem = error;
+      this.changed();
     }
   }
 
@@ -250,6 +363,11 @@ export class Session {
     this.overviews.set(id, { name: `${name} ${aggregate}`, layers, heads, rows, cols, each: bytes(each), layer: bytes(layer), all: bytes(all) });
   }
 }
+
+const COLUMNS = /** @type {const} */ (["sharpness", "entropy", "peak", "first", "previous", "own"]);
+
+/** @param {[number, number]} ends the first, and the one after the last */
+const range = ([first, end]) => `${first}-${end - 1}`;
 
 /** The query that selects a head, or several heads together. @param {HeadRef} ref */
 export function selection({ layer, head }) {

@@ -35,6 +35,19 @@ const FORMATS = [
   { name: "safetensors", accept: "application/vnd.safetensors", ending: "safetensors", note: "float32, for Python" },
 ];
 
+/** Most cells along a side of a file of a long map: whatever is larger is pooled. */
+const CELLS = 512;
+
+/** Of a long text the part that is looked at. @param {import("./scene.js").Scene} scene @returns {import("./api.js").Query} */
+function part({ near, state, attention }) {
+  if (!near) return {};
+  const ends = (/** @type {number} */ first, /** @type {number} */ end) => `${first}-${end - 1}`;
+  if (state.view !== "heatmap") return { queries: ends(...near.queries), keys: ends(...near.keys) };
+  const { query, key, span } = state.window ?? { query: 0, key: 0, span: Math.max(attention.queries.length, attention.keys.length) };
+  const size = span > CELLS ? CELLS : undefined;
+  return { queries: ends(query, Math.min(query + span, attention.queries.length)), keys: ends(key, Math.min(key + span, attention.keys.length)), size };
+}
+
 /**
  * @param {{
  *   api: import("./api.js").Api,
@@ -59,7 +72,7 @@ export function mountShare({ api, scene, picture, link, toast }) {
     const { trace, attention, state, site } = now;
     if (state.view === "states" && site) return file(`${api.base}/traces/${trace.id}/tensors/${site.address}`, accept, `headlight-${trace.model}-${site.address}.${ending}`);
     const query = new URLSearchParams(
-      Object.entries({ stack: attention.stack, block: attention.block.name, ...selection(state) }).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])),
+      Object.entries({ stack: attention.stack, block: attention.block.name, ...selection(state), ...part(now) }).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])),
     );
     return file(`${api.base}/traces/${trace.id}/attention?${query}`, accept, `headlight-${trace.model}-${shortName(state).replace("·", "-")}.${ending}`);
   }

@@ -2,6 +2,7 @@
 /** What the page says in words. */
 import { byId } from "./dom.js";
 import { percent } from "./format.js";
+import { weightOf } from "./scene.js";
 import { classOf, label } from "./trace.js";
 
 /** @type {number | undefined} */
@@ -30,7 +31,8 @@ export function toast(sentence) {
 /** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
 export function sentence({ heads, chosen, attention, state, trace }) {
   if (state.view === "states" || !heads[0] || !chosen || chosen.key === null) return "";
-  const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
+  const weight = weightOf(heads[0], chosen);
+  if (weight === undefined) return "";
   const own = classOf(trace, attention.queries, chosen.query);
   const said = own ? ` Its class is ${own.label}, ${percent(own.probability)}.` : "";
   return `${heads[0].name}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.${said}`;

@@ -20,6 +20,7 @@
  * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states"} view
  * @property {number | null} query the locked row
  * @property {number | null} key the locked column; with a query, a locked cell
+ * @property {{query: number, key: number, span: number} | null} window the part of a long map that is looked at: its first query and key, and tokens along a side
  * @property {string} site the recurrent state that is looked at: its address, such as encoder.0.cell.hidden
  * @property {number | null} time the held step of it
  * @property {number | null} unit the held unit of it
@@ -97,6 +98,14 @@ export const FIELDS = {
   view: { ...choice("heatmap", "lines", "text", "bars", "table", "states"), moves: true },
   query: { ...position, moves: true },
   key: { ...position, moves: true },
+  window: {
+    fallback: null,
+    read: (w) => {
+      const [query, key, span] = /^\d{1,6}\.\d{1,6}\.\d{1,6}$/.test(w) ? w.split(".").map(Number) : [];
+      return span ? { query, key, span } : undefined;
+    },
+    write: (window) => (window ? `${window.query}.${window.key}.${window.span}` : ""),
+  },
   site: { ...words(""), moves: true },
   time: { ...position, moves: true },
   unit: { ...position, moves: true },

@@ -100,6 +100,12 @@ export function sides(attention) {
 /** The same as titles of two axes. @param {Pick<Attention, "block" | "pools">} attention */
 export const axesOf = (attention) => ({ query: `${sides(attention).query} (${attention.pools ? "query" : "queries"})`, key: `${sides(attention).key} (keys)` });
 
+/** Texts with more tokens than this are never asked for as a whole map. */
+const LONG = 512;
+
+/** @param {Attention} attention */
+export const isLong = ({ queries, keys }) => Math.max(queries.length, keys.length) > LONG;
+
 /** Whether this key comes after this query, where no head may look. @param {Attention} attention @param {number} query @param {number} key */
 export const forbidden = (attention, query, key) => attention.block.causal && !crosses(attention) && key > query;
 
@@ -196,6 +202,7 @@ export function mend(state, trace, states) {
   /** @type {Partial<import("./state.js").State>} */
   const patch = {};
   if (states) Object.assign(patch, mendStates(state, trace, states));
+  if (state.window && !(attention && isLong(attention))) patch.window = null;
   if (!attention) {
     if (state.view !== "states") patch.view = "states";
     if (state.query !== null) patch.query = patch.key = null;
@@ -204,12 +211,18 @@ export function mend(state, trace, states) {
   if (states && !states.length && state.view === "states") patch.view = "heatmap";
   const holds = (/** @type {import("./state.js").HeadRef} */ { layer, head }) =>
     (layer === "all" || layer < attention.layers) && (typeof head !== "number" || head < attention.heads);
-  if (state.layer === "all" && typeof state.head === "number") patch.head = "mean";
+  if (state.layer === "all" && typeof state.head === "number") patch.head = isLong(attention) ? "max" : "mean";
   if (!holds({ layer: state.layer, head: 0 })) patch.layer = attention.layers - 1;
   if (!holds({ layer: 0, head: state.head })) patch.head = attention.heads - 1;
   if (!state.also.every(holds)) patch.also = state.also.filter(holds);
+  if (isLong(attention)) {
+    // The mean of several long maps would take every one of them: only the strongest weights are offered.
+    if (state.head === "mean") patch.head = "max";
+    if (state.aggregate !== "max") patch.aggregate = "max";
+    if (state.also.some(({ head }) => head === "mean")) patch.also = state.also.filter(({ head }) => head !== "mean");
+  }
   const head = patch.head ?? state.head;
-  if (typeof head !== "number" && head !== state.aggregate) patch.aggregate = head;
+  if (typeof head !== "number" && head !== (patch.aggregate ?? state.aggregate)) patch.aggregate = head;
   if (state.query !== null && state.query >= attention.queries.length) patch.query = patch.key = null;
   if (state.key !== null && state.key >= attention.keys.length) patch.key = null;
   return patch;

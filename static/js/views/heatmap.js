@@ -4,6 +4,7 @@ import { fit, hatch, look, measured } from "../canvas.js";
 import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
+import { weightOf } from "../scene.js";
 import { attentionId, axesOf, crosses, forbidden, label, quiet, sides } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -158,7 +159,7 @@ function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, l
   }
 }
 
-/** @typedef {{point: (query: number | null, key?: number | null) => void, lock: (query: number, key: number | null) => void, release: () => void, say: (sentence: string) => void}} Actions */
+/** @typedef {{point: (query: number | null, key?: number | null, seen?: import("../scene.js").Seen) => void, lock: (query: number, key: number | null) => void, release: () => void, say: (sentence: string) => void}} Actions */
 
 /** @param {HTMLElement} host @param {Actions} actions */
 export function mountHeatmap(host, actions) {
@@ -315,6 +316,6 @@ function described({ heads, attention, chosen, queries, keys }) {
   const cross = crosses(attention);
   const size = attention.pools ? `the whole by ${keys.length} tokens` : `${queries.length} ${cross ? "target tokens" : "tokens"} by ${keys.length}${cross ? " source tokens" : ""}`;
   if (!heads[0] || !chosen || chosen.key === null) return `Heat map, ${size}`;
-  const weight = heads[0].whole.values[chosen.query * heads[0].whole.cols + chosen.key];
+  const weight = weightOf(heads[0], chosen) ?? 0;
   return `Heat map of ${heads[0].name}, ${size}. ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])} with ${number(weight)}. Arrow keys walk through the cells, Enter holds one.`;
 }

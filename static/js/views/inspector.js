@@ -2,7 +2,8 @@
 /** How one weight came about: the network's own numbers, from the two vectors to what was written. */
 import { h, s } from "../dom.js";
 import { exact, number, part, percent } from "../format.js";
-import { rowOf, strongest } from "../matrix.js";
+import { strongest } from "../matrix.js";
+import { rowOfQuery, weightOf } from "../scene.js";
 import { attentionId, classOf, crosses, forbidden, label } from "../trace.js";
 import { stateDetails } from "./statedetails.js";
 
@@ -106,7 +107,8 @@ function arithmetic(a, block) {
 function ranking(scene, { lock, point }) {
   const { heads, chosen, held, attention, keys } = scene;
   if (!heads[0] || !chosen) return null;
-  const row = rowOf(heads[0].whole, chosen.query);
+  const row = rowOfQuery(heads[0], chosen.query);
+  if (!row) return null;
   const items = strongest(row, 5).filter((key) => !forbidden(attention, chosen.query, key)).map((key) =>
     h(
       `button.key${key === chosen.key ? ".chosen" : ""}`,
@@ -142,10 +144,11 @@ export function mountInspector(host, actions) {
       const head = heads[0];
       if (!head || !chosen || chosen.key === null) return;
       const matches = a && `${a.stack}.${a.block}` === attentionId(attention) && a.layer === state.layer && a.head === state.head && a.query === chosen.query && a.key === chosen.key;
-      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches].join();
+      const weight = weightOf(head, chosen) ?? (matches ? a.weight : undefined);
+      if (weight === undefined) return host.classList.toggle("waiting", true);
+      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches, head.row?.query].join();
       if (name === drawn) return;
       drawn = name;
-      const weight = head.whole.values[chosen.query * head.whole.cols + chosen.key];
       const [query, key] = [attention.queries[chosen.query], attention.keys[chosen.key]];
       const single = typeof state.head === "number";
       if (matches) parts = arithmetic(a, attention.block);

@@ -32,13 +32,14 @@ export function frameOf({ width, height, tokens, unit }) {
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintLines(context, scene, frame, colors) {
-  const { attention, queries, keys, heads, cursor, held, chosen, state } = scene;
+  const { attention, queries, keys, heads, cursor, held, chosen, state, near, top: brightest } = scene;
+  const full = near ? brightest : 1; // the weights of a long text are small everywhere: the title says what a full line is
   const only = cursor ?? held ?? (queries.length === 1 ? { query: queries[0] } : null);
   const live = cursor ?? chosen;
   const { pitch, top, left, right, font } = frame;
   const y = (/** @type {number} */ i) => top + (i + 0.5) * pitch;
   const middle = (left + right) / 2;
-  const faintest = Math.max(INVISIBLE, state.threshold);
+  const faintest = Math.max(INVISIBLE, state.threshold / full);
 
   for (const { shown, color } of [...heads].reverse()) {
     context.strokeStyle = color;
@@ -46,7 +47,7 @@ export function paintLines(context, scene, frame, colors) {
       const lit = !only || only.query === queries[i];
       const bare = only && !lit;
       for (let j = 0; j < shown.cols; j++) {
-        const weight = shown.values[i * shown.cols + j];
+        const weight = shown.values[i * shown.cols + j] / full;
         const marked = live?.query === queries[i] && live.key === keys[j];
         if (weight < (marked || (only && lit) ? faintest : Math.max(faintest, CROWDED))) continue;
         const quiet = only || marked ? 1 : 0.55;
@@ -64,7 +65,7 @@ export function paintLines(context, scene, frame, colors) {
   const row = only ? queries.indexOf(only.query) : -1;
   const from = live ? queries.indexOf(live.query) : -1;
   const to = live?.key == null ? -1 : keys.indexOf(live.key);
-  const received = (/** @type {number} */ j) => (row < 0 ? 0 : Math.max(0, ...heads.map(({ shown }) => shown.values[row * shown.cols + j])));
+  const received = (/** @type {number} */ j) => (row < 0 ? 0 : Math.max(0, ...heads.map(({ shown }) => shown.values[row * shown.cols + j] / full)));
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ at, /** @type {CanvasTextAlign} */ align, /** @type {number} */ lit, /** @type {boolean} */ dim) => {
     context.font = `${lit > 0.15 ? "600 " : ""}${font}px ${colors.mono}`;
     context.textAlign = align;

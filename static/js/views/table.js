@@ -30,8 +30,8 @@ export function mountTable(host) {
     update(scene) {
       const head = scene.heads[0];
       if (!head) return;
-      const { state, attention, queries, keys, chosen } = scene;
-      const name = [scene.trace.id, attentionId(attention), state.special, state.threshold, chosen?.query, chosen?.key].join();
+      const { state, attention, queries, keys, chosen, near } = scene;
+      const name = [scene.trace.id, attentionId(attention), state.special, state.threshold, chosen?.query, chosen?.key, near?.queries, near?.keys].join();
       if (name === drawn && values === head.shown.values) return;
       drawn = name;
       values = head.shown.values;
@@ -41,7 +41,7 @@ export function mountTable(host) {
         const weights = rowOf(head.shown, i);
         const cells = few
           ? keys.map((key, j) =>
-              forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : weights[j].toFixed(3)),
+              forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : near ? number(weights[j]) : weights[j].toFixed(3)),
             )
           : [h("td.list", {}, strongest(weights, LISTED).filter((j) => !forbidden(attention, query, keys[j])).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
         return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h("th", { scope: "row" }, label(attention.queries[query])), ...cells);

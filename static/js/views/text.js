@@ -59,9 +59,9 @@ export function mountText(host, { point, lock }) {
   }
 
   /** @param {Scene} now */
-  function build({ trace, state, attention, queries, keys }) {
+  function build({ trace, state, attention, queries, keys, near }) {
     const cross = crosses(attention);
-    const name = [trace.id, attentionId(attention), state.special, cross ? "" : state.direction].join();
+    const name = [trace.id, attentionId(attention), state.special, cross ? "" : state.direction, near?.queries, near?.keys].join();
     if (name === drawn) return;
     drawn = name;
     words = [];
