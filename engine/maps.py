@@ -253,7 +253,7 @@ def _described(trace: Trace, block: Block, layer: int, step: Callable[[], object
 
 
 def _of_rows(pattern: Tensor, start: int) -> dict[str, Tensor]:
-    """What each row of some heads (head, query, key) says; the first row is query `start`."""
+    """What each row of some heads (head, query, key) says; the first row is query `start`. No view of them is kept."""
     entropy = derive.entropy(pattern)
     sharpness, telling = derive.row_sharpness(entropy, pattern)
     return {
@@ -261,9 +261,9 @@ def _of_rows(pattern: Tensor, start: int) -> dict[str, Tensor]:
         "sharpness": sharpness,
         "telling": telling,
         "peak": pattern.amax(-1),
-        "first": pattern[..., 0],
-        "previous": pattern.diagonal(offset=start - 1, dim1=-2, dim2=-1),
-        "own": pattern.diagonal(offset=start, dim1=-2, dim2=-1),
+        "first": pattern[..., 0].clone(),
+        "previous": pattern.diagonal(offset=start - 1, dim1=-2, dim2=-1).clone(),
+        "own": pattern.diagonal(offset=start, dim1=-2, dim2=-1).clone(),
     }
 
 
