@@ -145,8 +145,8 @@ class Runner(Protocol):
         """The trace with that digest, computed again if it was let go of; `UnknownTrace` where nobody made it."""
         ...
 
-    async def derive(self, work: Callable[[], T]) -> T:
-        """Work that may take seconds though it needs no forward pass, such as maps; `Busy` where too much waits."""
+    async def derive(self, work: Callable[[], T], *, long: bool = False) -> T:
+        """Work that needs no forward pass, such as maps; `long` where it takes seconds. `Busy` where too much waits."""
         ...
 
     async def describe(self, work: Callable[[], T]) -> T:
@@ -176,10 +176,12 @@ class LocalRunner:
             "derive",
             settings.derive_threads,
             torch_threads=max(1, settings.torch_threads // settings.derive_threads),
-            queue=settings.queue_size,
+            queue=settings.derive_queue_size,
             gauge=metrics.derive_waiting,
             histogram=metrics.derive,
         )
+        # What takes seconds has a thread to itself, so that it delays no answer of a few milliseconds.
+        self._deriving_long = Lane("derive-long", 1, torch_threads=1, queue=settings.derive_queue_size)
         self._describing = lane("describe", 2)
         self._loading = lane("load", 1)
         self._downloading = lane("download", 2)
@@ -211,7 +213,8 @@ class LocalRunner:
 
     def close(self) -> None:
         self._downloads.stop()
-        for lane in (self._downloading, self._loading, self._forward, self._deriving, self._describing):
+        lanes = (self._downloading, self._loading, self._forward, self._deriving, self._deriving_long, self._describing)
+        for lane in lanes:
             lane.close()
 
     def ready(self) -> bool:
@@ -280,8 +283,8 @@ class LocalRunner:
             raise UnknownTrace()
         return recipe, self._traces.get(digest) or await self.trace(recipe)
 
-    async def derive(self, work: Callable[[], T]) -> T:
-        return await self._deriving.run(work)
+    async def derive(self, work: Callable[[], T], *, long: bool = False) -> T:
+        return await (self._deriving_long if long else self._deriving).run(work)
 
     async def describe(self, work: Callable[[], T]) -> T:
         return await self._describing.run(work)

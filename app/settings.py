@@ -67,8 +67,12 @@ class Settings(BaseSettings):
     queue_size: int = Field(
         default=16,
         ge=0,
-        description="Forward passes that may wait, and as many answers that may wait to be derived; one more is "
-        "answered with 503 and `Retry-After`.",
+        description="Forward passes that may wait; one more is answered with 503 and `Retry-After`.",
+    )
+    derive_queue_size: int = Field(
+        default=256,
+        ge=0,
+        description="Answers that may wait to be derived; one more is answered with 503 and `Retry-After`.",
     )
     cache_bytes: int = Field(
         default=2048 * MIB,

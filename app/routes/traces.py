@@ -114,7 +114,10 @@ async def read_attention(
     def encode(_: Recipe, trace: engine.Trace, media: str, step: Step) -> bytes:
         return _attention(trace, query, media, settings, step).encode(media, query.dtype)
 
-    return await _lasting(request, runner, id, wire.TENSOR, encode, query.dtype)
+    def cost(trace: engine.Trace) -> int:
+        return scores_of(trace, query, query.layers, query.heads, query.queries)
+
+    return await _lasting(request, runner, id, wire.TENSOR, encode, query.dtype, cost)
 
 
 @router.get(
@@ -133,7 +136,10 @@ async def read_heads(
         found = engine.heads(trace, stack=block.stack, block=block.name, layers=layers, step=step)
         return present.dump(present.heads(found))
 
-    return await _lasting(request, runner, id, (wire.JSON,), encode)
+    def cost(trace: engine.Trace) -> int:
+        return scores_of(trace, query, query.layers)
+
+    return await _lasting(request, runner, id, (wire.JSON,), encode, cost=cost)
 
 
 @router.get(
@@ -205,7 +211,9 @@ async def attend(
         about = {"id": trace.digest, **answer.about, "all_tokens": present.tokens(trace)}
         return replace(answer, about=about).encode(wire.JSON, "f32")
 
-    body = await while_there(request, runner, encode)
+    body = await while_there(
+        request, runner, encode, scores_of(trace, wanted, wanted.layers, wanted.heads, wanted.queries)
+    )
     return Response(body, headers={"cache-control": "no-store"}, media_type=wire.JSON)
 
 
@@ -228,6 +236,7 @@ async def _lasting(  # noqa: PLR0917 (one place, six callers)
     offers: Sequence[str],
     encode: Callable[[Recipe, engine.Trace, str, Step], bytes],
     dtype: wire.Dtype = "f32",
+    cost: Callable[[engine.Trace], int] = lambda _: 0,
 ) -> Response:
     """An answer about a trace: what the client holds already is neither computed nor sent."""
     media = wire.negotiate(wire.joined(request.headers, "accept"), offers)
@@ -240,23 +249,26 @@ async def _lasting(  # noqa: PLR0917 (one place, six callers)
     def answer(step: Step) -> tuple[bytes, bool]:
         return caching.packed(encode(recipe, trace, media, step), packs)
 
-    body, packed = await while_there(request, runner, answer)
+    body, packed = await while_there(request, runner, answer, cost(trace))
     return caching.immutable(request, body, media, tag, packed=packed)
 
+
+QUICK = 1 << 27
+"""Scores that are derived in less than a second; work with more waits where it delays no other."""
 
 PATIENCE = 0.1
 """Seconds between two looks at whether a client is still there."""
 
 
-async def while_there(request: Request, runner: Runner, work: Callable[[Step], T]) -> T:
-    """What `work` gives, unless the client leaves: then it ends at its next step, or never begins."""
+async def while_there(request: Request, runner: Runner, work: Callable[[Step], T], scores: int) -> T:
+    """What `work` gives, deriving so many `scores`; if the client leaves, it ends at its next step, or never begins."""
     left = Event()
 
     def step() -> None:
         if left.is_set():
             raise ClientLeft
 
-    answer = asyncio.ensure_future(runner.derive(partial(work, step)))
+    answer = asyncio.ensure_future(runner.derive(partial(work, step), long=scores > QUICK))
     while not answer.done():
         await asyncio.wait({answer}, timeout=PATIENCE)
         if not answer.done() and await request.is_disconnected():
@@ -299,6 +311,20 @@ def _attention(trace: engine.Trace, region: schemas.Region, media: str, settings
         step=step,
     )
     return present.attention(trace, maps, reduce=region.reduce)
+
+
+def scores_of(
+    trace: engine.Trace,
+    wanted: schemas.BlockQuery,
+    layers: Selection | None,
+    heads: Selection | None = None,
+    queries: Selection | None = None,
+) -> int:
+    """How many scores there are to derive: whole rows, whatever is made of them."""
+    block = _block(trace, wanted)
+    rows, keys = (len(trace.tokens[stack]) for stack in (block.query_stack, block.key_stack))
+    chosen = (_indices("layer", layers, block.layers), _indices("head", heads, block.heads))
+    return prod(map(len, (*chosen, _indices("query", queries, rows)))) * keys
 
 
 def _block(trace: engine.Trace, wanted: schemas.BlockQuery) -> engine.Block:

@@ -101,7 +101,7 @@ def test_work_ends_when_its_client_leaves(monkeypatch: pytest.MonkeyPatch) -> No
         finally:
             ended.set()
 
-    with served(Settings(derive_threads=1, queue_size=0)) as url:
+    with served(Settings(derive_threads=1)) as url:
         monkeypatch.setattr(engine, "attention", endless)
         host, port = urlsplit(url).netloc.split(":")
         with socket.create_connection((host, int(port))) as client:

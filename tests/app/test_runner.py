@@ -104,7 +104,7 @@ def maps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 
 def test_waiting_answers_are_bounded_and_delay_nothing_quick(serve: Serve, maps: Gate) -> None:
-    with ThreadPoolExecutor(4) as pool, serve(derive_threads=1, queue_size=1) as client:
+    with ThreadPoolExecutor(4) as pool, serve(derive_threads=1, derive_queue_size=1) as client:
         runner = client.app.state.runner  # type: ignore[attr-defined]
         url = MAPS.format(id=make(client, FLAGSHIP)["id"])
         slow = [pool.submit(client.get, f"{url}?layers={layer}") for layer in range(2)]
@@ -138,7 +138,7 @@ def test_as_many_answers_are_derived_at_once_as_are_allowed(serve: Serve, maps: 
 
 def test_who_leaves_frees_no_place(minilm: engine.Model) -> None:
     async def scenario() -> None:
-        runner = LocalRunner(Settings(preload=False, derive_threads=1, queue_size=0), Metrics())
+        runner = LocalRunner(Settings(preload=False, derive_threads=1, derive_queue_size=0), Metrics())
         go = Event()
         leaves = asyncio.create_task(runner.derive(lambda: go.wait(5)))
         await asyncio.sleep(0.05)

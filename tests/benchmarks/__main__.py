@@ -10,7 +10,7 @@ import transformers
 
 from app import logs
 from app.settings import Settings
-from tests.benchmarks import drawing, forward, memory
+from tests.benchmarks import drawing, forward, load, long, memory
 
 HEADINGS = ("what", "Headlight", "peer or goal", "ratio")
 
@@ -21,7 +21,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     logs.configure(Settings(log_level="warning"))
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    rows = [HEADINGS, *memory.measure(), *forward.measure(), *drawing.measure()]
+    rows = [HEADINGS, *memory.measure(), *forward.measure(), *long.measure(), *load.measure(), *drawing.measure()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
