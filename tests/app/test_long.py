@@ -8,10 +8,12 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import torch
 import transformers
@@ -20,7 +22,7 @@ import engine
 from app.lanes import Lane
 from app.settings import Settings
 from tests import zoo
-from tests.app.conftest import Serve, make, problem
+from tests.app.conftest import FLAGSHIP, Serve, make, problem
 from tests.serving import served
 
 U8 = {"accept": "application/vnd.safetensors"}
@@ -148,3 +150,49 @@ def test_room_is_made_before_a_trace_comes(serve: Serve) -> None:
         for number in range(6):
             make(client, f"sentence number {number} that takes some of the room there is")
         assert 6_000_000 < most <= 8_000_000
+
+
+def test_a_long_answer_delays_no_quick_one(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.routes.traces.QUICK", 6 * 12 * 15 * 15 - 1)  # all maps of the sentence are one too many
+    go, real = threading.Event(), engine.attention
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        if len(kwargs["layers"]) == 6:
+            assert go.wait(10)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(engine, "attention", slow)
+    with ThreadPoolExecutor(4) as pool, serve(derive_threads=1) as client:
+        url = f"/api/v1/traces/{make(client, FLAGSHIP)['id']}/attention"
+        long = [pool.submit(client.get, f"{url}?size={size}") for size in (3, 4, 5)]
+        for layer in range(5):
+            assert client.get(f"{url}?layers={layer}").status_code == 200
+        assert not any(answer.done() for answer in long)
+        go.set()
+        assert {answer.result(10).status_code for answer in long} == {200}
+
+
+def test_thirty_two_explore_at_once_without_an_error(tiny_long: Path) -> None:
+    """Maps, tiles, overviews, statistics, arithmetic, and texts that are new: all of them are answered."""
+    with (
+        served(Settings(models=(str(tiny_long),))) as url,
+        httpx.Client(base_url=f"{url}/api/v1", timeout=60, limits=httpx.Limits(max_connections=32)) as client,
+        ThreadPoolExecutor(32) as crowd,
+    ):
+        short = client.post("/traces", json={"text": FLAGSHIP}).json()["id"]
+        long = client.post("/traces", json={"model": "tiny-long", "text": "x" * 2000}).json()["id"]
+
+        def explore(who: int) -> list[int]:
+            asked = [
+                f"/traces/{short}/attention?layers={who % 6}&heads={who % 12}",
+                f"/traces/{short}/attention?size=8&dtype=u8",
+                f"/traces/{long}/attention?layers=1&heads=0&size=256",
+                f"/traces/{long}/attention?layers=1&heads=1&queries={40 * who}-{40 * who + 255}&keys=0-255",
+                f"/traces/{long}/heads?layers={who % 2}",
+                f"/traces/{short}/arithmetic?layer=5&head=11&query={who % 15}&key=2",
+            ]
+            answers = [client.get(path).status_code for path in asked]
+            answers.append(client.post("/traces", json={"text": f"text number {who % 8}"}).status_code)
+            return answers
+
+        assert [set(codes) for codes in crowd.map(explore, range(32))] == [{200, 201}] * 32
