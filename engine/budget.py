@@ -11,8 +11,8 @@ AFFORDABLE = 2 << 30
 """Most bytes that a trace keeps, unless told otherwise."""
 
 DISPENSABLE = (
-    ("pre", "post", "gate"),  # hidden units of the feed-forward: the widest there is
-    ("out", "norm.mean", "norm.scale", "embed.token", "embed.position", "embed.segment", "q.raw", "k.raw"),
+    ("pre", "gate"),  # hidden units of the feed-forward: the widest there is
+    ("norm.mean", "norm.scale", "embed.token", "embed.position", "embed.segment", "q.raw", "k.raw"),
     ("resid.mid", "resid.cross"),
     ("resid.pre", "resid.post"),
     ("v", "z"),

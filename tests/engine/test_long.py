@@ -29,7 +29,7 @@ def test_an_overview_is_the_explicit_map_pooled(
     folders: dict[str, Path], name: str, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In every family: causal or not, with shared keys, with a bias, additive; in strips of any size."""
-    model = engine.load(folders.get(name, name))
+    model = engine.load(folders.get(name, name), dtype=torch.float64)  # so that the two paths' rounding is out of sight
     target = {"target": "un chien court dans la neige"} if "encoder" in model.family.stacks[:-1] else {}
     explicit = engine.trace(model, TEXT, **target, capture=engine.Capture(derived=("*",)))
     trace = engine.trace(model, TEXT, **target)
@@ -37,7 +37,6 @@ def test_an_overview_is_the_explicit_map_pooled(
         monkeypatch.setattr(maps, "CHUNK", chunk)
         for layer in range(block.layers):
             whole = explicit.tensors[f"{block.stack}.{layer}.{block.name}.{stage}"].float()
-            rounding = 1e-6 * max(1.0, whole[whole.isfinite()].abs().max().item())
             found = engine.attention(trace, stack=block.stack, block=block.name, layers=[layer], stage=stage, size=6)
             rows, columns = (
                 edges or tuple(range(length + 1))
@@ -45,7 +44,7 @@ def test_an_overview_is_the_explicit_map_pooled(
             )
             for i, j in itertools.product(range(len(rows) - 1), range(len(columns) - 1)):
                 bin = whole[:, rows[i] : rows[i + 1], columns[j] : columns[j + 1]]
-                torch.testing.assert_close(found.values[0, :, i, j], bin.amax((-2, -1)), rtol=1e-4, atol=rounding)
+                torch.testing.assert_close(found.values[0, :, i, j], bin.amax((-2, -1)), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("chunk", [7, 100])
@@ -125,12 +124,12 @@ def test_what_cannot_be_afforded_is_left_out_in_order(folders: dict[str, Path]) 
         left_out.append({address.split(".", 2)[2] for address in before.tensors.keys() - trace.tensors.keys()})
         torch.testing.assert_close(engine.attention(trace).values, whole)
         capture = less
-    assert {"mlp.pre", "mlp.post"} == left_out[0]
-    assert {"self.v", "self.z"} == left_out[-1]
+    assert left_out[0] == {"mlp.pre"}
+    assert left_out[-1] == {"self.v", "self.z"}
     assert len(left_out) == 5
     assert {f"decoder.{layer}.self.{name}" for layer in range(4) for name in "qk"} <= trace.tensors.keys()
-    with pytest.raises(UnknownSite, match=r"decoder\.0\.mlp\.post was not captured.*capture="):
-        trace["decoder.0.mlp.post"]
+    with pytest.raises(UnknownSite, match=r"decoder\.0\.mlp\.pre was not captured.*capture="):
+        trace["decoder.0.mlp.pre"]
 
 
 def test_the_default_budget_leaves_a_long_text_something_out(
