@@ -1,6 +1,5 @@
 // @ts-check
 /** Talks to the server: cancels what is no longer needed, keeps what may be needed again, reads tensors without copying. */
-
 import { eventsOf } from "./events.js";
 
 /** What the server, or the way to it, says went wrong. */
@@ -100,16 +99,22 @@ export class Api {
     this.#channels.delete(channel);
   }
 
-  /** @param {string} url @param {string} channel @param {RequestInit} [init] */
-  async #fetch(url, channel, init = {}) {
+  /** Drops what was asked on this channel, for something new. @param {string} channel */
+  #open(channel) {
     this.cancel(channel);
     const controller = new AbortController();
     this.#channels.set(channel, controller);
+    return controller.signal;
+  }
+
+  /** @param {string} url @param {string} channel @param {RequestInit} [init] */
+  async #fetch(url, channel, init = {}) {
+    const signal = this.#open(channel);
     let response;
     try {
-      response = await fetch(url, { ...init, signal: controller.signal });
+      response = await fetch(url, { ...init, signal });
     } catch (error) {
-      if (controller.signal.aborted) throw error;
+      if (signal.aborted) throw error;
       throw new Problem({ title: "The server cannot be reached", detail: "Check that it is running, then try again." });
     }
     if (!response.ok) throw await problemOf(response);
@@ -117,18 +122,19 @@ export class Api {
   }
 
   /**
-   * @param {{model: string, text: string, pair: string | null, target: string | null}} what
+   * @param {{model: string, text: string, pair: string | null, target: string | null, said: number[] | null}} what
    * @param {{fresh?: boolean}} [how] fresh: ask the server even if the answer is known
    * @returns {Promise<import("./trace.js").TraceBody>}
    */
-  async trace({ model, text, pair, target }, { fresh = false } = {}) {
-    const name = `trace ${JSON.stringify([model, text, pair, target])}`;
+  async trace({ model, text, pair, target, said }, { fresh = false } = {}) {
+    const given = Object.fromEntries(Object.entries({ pair, target, said }).filter(([, value]) => value !== null));
+    const name = `trace ${JSON.stringify([model, text, given])}`;
     const kept = fresh ? undefined : this.#cache.get(name);
     if (kept) return /** @type {import("./trace.js").TraceBody} */ (kept);
     const response = await this.#fetch(`${this.base}/traces`, "trace", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model, text, ...(pair === null ? {} : { pair }), ...(target === null ? {} : { target }) }),
+      body: JSON.stringify({ model, text, ...given }),
     });
     const body = await response.json();
     this.#cache.put(name, body, 200 * Object.values(body.tokens).flat().length + 1000);
@@ -148,8 +154,22 @@ export class Api {
       yield* eventsOf(response.body);
     } catch (error) {
       if (signal.aborted || error instanceof Problem) throw error;
-      throw new Problem({ title: "The connection to the server broke", detail: "Check that it is running, then try again." });
+      throw broken();
     }
+  }
+
+  /**
+   * What a model says, event by event; whoever stops listening, or cancels, stops the server.
+   * @param {object} body of POST /generate
+   * @returns {AsyncGenerator<{name: string, data: any}>} ends with `done`; a problem in the middle is thrown
+   */
+  async *generate(body) {
+    for await (const event of this.events("generate", this.#open("generate"), body)) {
+      if (event.name === "problem") throw new Problem(event.data);
+      yield event;
+      if (event.name === "done") return;
+    }
+    throw broken();
   }
 
   /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<any>} */
@@ -176,6 +196,8 @@ export class Api {
     return tensor;
   }
 }
+
+const broken = () => new Problem({ title: "The connection to the server broke", detail: "Check that it is running, then try again." });
 
 /** @param {Response} response */
 async function problemOf(response) {

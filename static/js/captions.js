@@ -21,8 +21,7 @@ function listed({ queries, keys }, attention) {
 export function mountCaptions({ letGo }) {
   let legendOf = "";
   /** @param {Scene} scene */
-  function legend({ ramp, state, theme, top, siteRamp, siteRange, site }) {
-    const states = state.view === "states";
+  function legend({ ramp, state, theme, top, siteRamp, siteRange, site, inStates: states }) {
     const name = states ? `states ${site?.address} ${state.palette} ${theme} ${siteRange}` : `${state.palette} ${theme} ${state.scale} ${top}`;
     if (name === legendOf) return;
     legendOf = name;
@@ -44,7 +43,7 @@ export function mountCaptions({ letGo }) {
   /** @param {Scene} scene */
   function readout(scene) {
     const { heads, attention, state, queries, keys, cursor: under, chosen } = scene;
-    if (state.view === "states") return stateReadout(scene);
+    if (scene.inStates) return stateReadout(scene);
     const at = under?.key != null ? under : under ? { query: under.query, key: null } : chosen;
     const line = byId("readout");
     if (!at || !heads[0]) return line.replaceChildren();
@@ -83,8 +82,8 @@ export function mountCaptions({ letGo }) {
 
   let chipsOf = "";
   /** @param {Scene} scene */
-  function title({ state, heads, blocks, attention, near, top, site, recurrent }) {
-    if (state.view === "states") {
+  function title({ state, heads, blocks, attention, near, top, site, recurrent, inStates }) {
+    if (inStates) {
       byId("focus-title").textContent = site ? partName(site).replace(/^./, (letter) => letter.toUpperCase()) : "States";
       byId("focus-title").classList.remove("hidden");
       byId("focus-block").textContent = site ? whereName(site, recurrent ?? []) : "";
@@ -120,6 +119,7 @@ export function mountCaptions({ letGo }) {
     },
     /** @param {Scene} scene */
     update(scene) {
+      byId("said-note").hidden = !scene.trace.said?.length || scene.state.view === "generate";
       legend(scene);
       title(scene);
       readout(scene);

@@ -53,10 +53,10 @@ export function mountControls(store) {
   });
 
   const ways = /** @type {HTMLElement} */ (document.querySelector("[data-state=direction]"));
-  /** What there is to look at: heads, recurrent states, or both; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean}} there */
-  function offer({ heads, directions, states }) {
+  /** What there is to look at: heads, recurrent states, what comes next; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean, generate: boolean}} there */
+  function offer({ heads, directions, ...there }) {
     if (!directions) ways.hidden = true;
-    for (const tab of tabs) tab.hidden = tab.dataset.view === "states" ? !states : !heads;
+    for (const tab of tabs) tab.hidden = !(there[/** @type {keyof typeof there} */ (tab.dataset.view)] ?? heads);
   }
 
   /** @param {State} state */

@@ -130,6 +130,7 @@ export function mountHeader({ api, models, run, forget }) {
   }
 
   return {
+    asked,
     /**
      * The fields show what is on screen, unless somebody is writing.
      * @param {import("./state.js").State} state @param {import("./trace.js").TraceBody | null} trace what there is of it

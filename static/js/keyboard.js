@@ -3,7 +3,7 @@
 
 const WRITING = "input, textarea, select, [contenteditable]";
 
-/** @param {Record<string, () => void>} keys what each key does */
+/** @param {Record<string, (event: KeyboardEvent) => unknown>} keys what each key does; false: nothing, so the browser may do what it does */
 export function mountKeyboard(keys) {
   document.addEventListener("keydown", (event) => {
     const target = /** @type {Element} */ (event.target);
@@ -12,7 +12,6 @@ export function mountKeyboard(keys) {
     if (target.closest(WRITING) && event.key !== "Escape") return;
     const act = keys[event.key];
     if (!act) return;
-    event.preventDefault();
-    act();
+    if (act(event) !== false) event.preventDefault();
   });
 }

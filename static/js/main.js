@@ -5,8 +5,10 @@ import { Api } from "./api.js";
 import { measured, onResize } from "./canvas.js";
 import { mountCaptions } from "./captions.js";
 import { mountControls } from "./controls.js";
+import { mountDecoding } from "./decoding.js";
 import { byId, h } from "./dom.js";
 import { startingPoint } from "./examples.js";
+import { Player } from "./generation.js";
 import { mountHeader } from "./header.js";
 import { mountKeyboard } from "./keyboard.js";
 import { liveQuery, sceneOf } from "./scene.js";
@@ -15,8 +17,9 @@ import { partName, whereName } from "./recurrent.js";
 import { mountShare } from "./share.js";
 import { say, sentence, toast } from "./speech.js";
 import { blank, refName, Store } from "./state.js";
-import { attentionId, attentionOf, mend } from "./trace.js";
+import { attentionId, attentionOf, attentions, lastTokens, mend } from "./trace.js";
 import { mountBars } from "./views/bars.js";
+import { mountGenerate } from "./views/generate.js";
 import { mountGrids } from "./views/grids.js";
 import { mountHeatmap } from "./views/heatmap.js";
 import { mountInspector } from "./views/inspector.js";
@@ -49,6 +52,7 @@ function home() {
 
 const store = new Store(home());
 const session = new Session(new Api(), refresh);
+const player = new Player(session.api, refresh);
 session.describe(bootstrap.model);
 if (bootstrap.trace) session.adopt(bootstrap.trace);
 
@@ -179,21 +183,84 @@ function stepLayer(by) {
 
 /** Reads another sentence; only when its trace is here does the state move there. @param {import("./header.js").Asked} what @param {boolean} [example] */
 async function run(what, example = false) {
-  if (session.shows(what)) {
+  const plain = { ...what, said: null, forced: [], step: null };
+  if (session.shows(plain)) {
     session.problem = null;
     const patch = example && session.trace ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
-    store.set({ ...what, ...patch });
+    store.set({ ...plain, ...patch });
     refresh();
     return;
   }
-  const arriving = session.read(what);
+  const arriving = session.read(plain);
   refresh();
   if (!(await arriving) || !session.trace) return;
   cursor = over = null;
-  const fresh = { ...what, query: null, key: null, window: null, time: null, unit: null };
+  const fresh = { ...plain, query: null, key: null, window: null, time: null, unit: null };
   const at = example ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
-  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent), ...at });
+  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent, session.generates), ...at });
 }
+
+// ---------------------------------------------------------------- what the network says
+
+/** Goes on from the text that is written, and from tokens after it. @param {number[]} [given] @param {number[]} [forced] which of them the reader forced */
+async function generate(given = [], forced = []) {
+  if (session.generates === false) return toast("This model continues no text. Choose one that says a next word.");
+  const what = header.asked();
+  const same = (/** @type {import("./header.js").Asked} */ a) => a.model === what.model && a.text === what.text && a.pair === what.pair && a.target === what.target;
+  if (!same(store.state)) await run(what);
+  if (!same(store.state) || session.generates === false) return;
+  store.set({ view: "generate", step: null });
+  const { model, text, target } = what;
+  const now = await player.say({ model, text, target }, decoding.value(), given, forced);
+  if (!now) return refresh();
+  store.set({ ...now.settings, said: now.ids, forced: now.forced, step: null, ...rowOf(player.steps.at(-1) ?? null) });
+}
+
+/** The row that was read last before a step's token came; in the block that reads what is said, the source's where there is one. @param {import("./generation.js").Step | null} step @returns {Partial<State>} */
+function rowOf(step) {
+  const { trace } = session;
+  if (!trace || !step || step.position === null || step.position < 1) return {};
+  const row = step.position - 1;
+  const { state } = store;
+  const now = attentionOf(trace, state.stack, state.block);
+  if (!now) return { time: row, unit: scene?.step?.unit ?? 0 };
+  const own = lastTokens(trace);
+  const block = now.queries === own ? now : attentions(trace).findLast(({ queries }) => queries === own);
+  return block ? { stack: block.stack, block: block.block.name, query: row, key: null } : {};
+}
+
+const playing = {
+  /** Looks at a step, and from the row that it came from. @param {number} index */
+  step(index) {
+    const { steps } = player;
+    if (!steps.length) return;
+    const at = Math.min(steps.length - 1, Math.max(0, index));
+    cursor = null;
+    // Until the whole is read anew, the rows of what is said are not there to be looked at.
+    store.set({ step: at, ...(player.running ? {} : rowOf(steps[at])) }, { silent: true });
+  },
+  /** Goes on from another token, or lets the network choose again. @param {number} index @param {number | null} id */
+  force(index, id) {
+    const { now } = player;
+    if (!now) return;
+    const before = now.forced.filter((at) => at < index);
+    const given = now.ids.slice(0, index);
+    if (id === null) generate(given, before);
+    else generate([...given, id], [...before, index]);
+  },
+};
+
+/** @param {number | "play" | "first" | "last"} by */
+function walk(by) {
+  const generation = scene?.generation;
+  if (store.state.view !== "generate" || !generation?.steps.length) return false;
+  const { shown, steps } = generation;
+  if (by === "play") mounted?.view.play?.();
+  else playing.step(by === "first" ? 0 : by === "last" ? steps.length - 1 : shown + by);
+  return true;
+}
+/** Space presses a button that has the focus. @param {KeyboardEvent} event */
+const onButton = ({ target }) => /** @type {Element} */ (target).closest("button, a, summary, [role=button]") !== null;
 
 // ---------------------------------------------------------------- views
 
@@ -205,9 +272,10 @@ const VIEWS = {
   bars: (/** @type {HTMLElement} */ host) => mountBars(host, { url: bootstrap.plotly, fail: toast }),
   table: (/** @type {HTMLElement} */ host) => mountTable(host),
   states: (/** @type {HTMLElement} */ host) => mountStates(host, actions),
+  generate: (/** @type {HTMLElement} */ host) => mountGenerate(host, playing),
 };
 
-/** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>}} View */
+/** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>, sentence?: (scene: Scene) => string, play?: () => void}} View */
 /** @type {{name: keyof typeof VIEWS, view: View} | null} */
 let mounted = null;
 
@@ -232,6 +300,7 @@ const header = mountHeader({
   },
 });
 const controls = mountControls(store);
+const decoding = mountDecoding({ start: () => generate(), stop: () => player.stop() });
 const captions = mountCaptions({
   letGo: (ref) => actions.focus(ref, true),
 });
@@ -306,20 +375,23 @@ function render() {
   controls.update(state);
   header.update(state, session.shows(state) ? session.trace : null);
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
-  byId("progress").hidden = !session.busy;
+  decoding.update(state, player.running);
+  byId("progress").hidden = !session.busy && !player.busy;
   byId("stage").classList.toggle("stale", session.reading);
   if (state.text && !session.shows(state) && !session.problem && !header.lacks(state.model)) session.read(state);
   if (!session.trace) return invite();
   const arrived = session.shows(state);
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
-  const patch = mend(state, session.trace, session.recurrent);
+  const patch = mend(state, session.trace, session.recurrent, session.generates);
   if (arrived && Object.keys(patch).length) return store.set(patch, { silent: true });
   // A text that cannot be read leaves the picture before it, without places that only the other text has.
   drawn = arrived ? state : { ...state, query: null, key: null, time: null, unit: null, ...patch };
-  scene = sceneOf(drawn, session, cursor, over);
+  if (arrived && !player.running) player.show(state, session.trace);
+  if (state.view === "generate") player.fill();
+  scene = sceneOf(drawn, session, cursor, over, player);
   if (!scene) return;
   session.follow(drawn, scene);
-  controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length) });
+  controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length), generate: session.generates === true });
   offerSites(scene);
   captions.update(scene);
   sidebarOf(scene.sidebar).update(scene);
@@ -327,18 +399,18 @@ function render() {
   next.update(scene);
   viewOf(shownView()).update(scene);
   inspector.update(scene);
-  const words = sentence(scene);
+  const words = mounted?.view.sentence?.(scene) ?? sentence(scene);
   if (words && words !== spoken) say((spoken = words));
-  document.documentElement.dataset.ready = String(!session.busy && complete(scene));
+  document.documentElement.dataset.ready = String(!session.busy && !player.busy && complete(scene));
 }
 
 /** A long text has a heat map of its own. @returns {keyof typeof VIEWS} */
 const shownView = () => (drawn.view === "heatmap" && scene?.near ? "longmap" : drawn.view);
 
 /** Whether everything is here that this scene shows. @param {Scene} scene */
-function complete({ attention, heads, overview, state, site, states, recurrent }) {
+function complete({ attention, heads, overview, inStates, site, states, recurrent }) {
   if (!recurrent) return false;
-  if (state.view === "states") return site === null || states.has(site.address);
+  if (inStates) return site === null || states.has(site.address);
   return !attention || (heads.length > 0 && overview !== null);
 }
 
@@ -347,7 +419,7 @@ let resting;
 /** What changes under a moving pointer, and nothing else; the arithmetic follows when the pointer rests. */
 function hover() {
   measured("hover", () => {
-    scene = sceneOf(drawn, session, cursor, over);
+    scene = sceneOf(drawn, session, cursor, over, player);
     if (!scene) return;
     viewOf(shownView()).update(scene);
     captions.hover(scene);
@@ -360,18 +432,26 @@ mountKeyboard({
   "/": header.write,
   "?": () => byId("help").showModal(),
   Escape: () => {
-    if (document.activeElement?.matches("input")) /** @type {HTMLElement} */ (document.activeElement).blur();
+    if (player.running) player.stop();
+    else if (document.activeElement?.matches("input")) /** @type {HTMLElement} */ (document.activeElement).blur();
     else actions.release();
   },
   "[": () => stepHead(-1),
   "]": () => stepHead(1),
   "{": () => stepLayer(-1),
   "}": () => stepLayer(1),
+  g: () => (player.running ? player.stop() : generate()),
+  ArrowLeft: () => walk(-1),
+  ArrowRight: () => walk(1),
+  Home: () => walk("first"),
+  End: () => walk("last"),
+  " ": (event) => !onButton(event) && walk("play"),
   ...Object.fromEntries(Array.from({ length: controls.views }, (_, i) => [String(i + 1), () => controls.show(i)])),
 });
 
 store.subscribe(() => {
   session.retry();
+  if (player.running && !player.continues(store.state)) player.drop();
   if (session.problem && !session.shows(store.state)) session.problem = null;
   refresh();
 });

@@ -5,7 +5,7 @@ import { headName } from "./format.js";
 import { columnOf, peak, pick, rowOf, strongest, withoutDiagonal } from "./matrix.js";
 import { isShare, reach } from "./recurrent.js";
 import { coarsest, topOf } from "./tiles.js";
-import { attentionId, attentionOf, attentions, crosses, focusName, isLong, visible } from "./trace.js";
+import { attentionId, attentionOf, attentions, crosses, focusName, isLong, lastTokens, visible } from "./trace.js";
 
 /** @typedef {import("./matrix.js").Matrix} Matrix */
 /** @typedef {{query: number, key: number | null, seen?: Seen}} Place a row, or a cell of it */
@@ -37,6 +37,7 @@ import { attentionId, attentionOf, attentions, crosses, focusName, isLong, visib
  * @property {[number, number]} siteRange what the ends of its ramp stand for
  * @property {{time: number, unit: number} | null} step the unit that is explained
  * @property {"heads" | "states"} sidebar
+ * @property {boolean} inStates what is explained is a recurrent state and no weight
  * @property {"light" | "dark"} theme
  * @property {import("./colors.js").Ramp} ramp
  * @property {Uint32Array} bytes colours of byte weights
@@ -48,6 +49,7 @@ import { attentionId, attentionOf, attentions, crosses, focusName, isLong, visib
  * @property {import("./tiles.js").Tiles} tiles
  * @property {import("./session.js").Overview | null} overview
  * @property {import("./session.js").Stats | null} stats
+ * @property {import("./generation.js").Shown | null} generation what the model says after the text; null where it says nothing
  * @property {any} arithmetic how the chosen weight came about; null until it is here
  * @property {Place | null} held what the reader has locked
  * @property {Place | null} cursor what is under the pointer
@@ -62,10 +64,11 @@ export const resolved = (theme) =>
  * @param {import("./state.js").State} state
  * @param {import("./session.js").Session} session
  * @param {Place | null} cursor
- * @param {{time: number, unit: number} | null} [over] the unit of a recurrent state under the pointer
+ * @param {{time: number, unit: number} | null} over the unit of a recurrent state under the pointer
+ * @param {import("./generation.js").Player} player
  * @returns {Scene | null} null before there is a trace
  */
-export function sceneOf(state, session, cursor, over = null) {
+export function sceneOf(state, session, cursor, over, player) {
   const { trace } = session;
   if (!trace) return null;
   const attention = attentionOf(trace, state.stack, state.block);
@@ -115,6 +118,7 @@ export function sceneOf(state, session, cursor, over = null) {
     step: over ?? keptStep ?? (numbers ? strongestStep(numbers) : null),
     // A grid of one head would say nothing that the heat map does not.
     sidebar: only && recurrent?.length ? "states" : "heads",
+    inStates: state.view === "states" || !attention,
     theme,
     ramp: colors,
     bytes: byteColors(colors, state.scale),
@@ -126,6 +130,7 @@ export function sceneOf(state, session, cursor, over = null) {
     tiles: session.tiles,
     overview: (id && session.overviews.get(id)) || null,
     stats: (id && session.stats.get(id)) || null,
+    generation: session.generates === false ? null : player.shown(state.step),
     arithmetic: session.arithmetic,
     held,
     cursor,
@@ -133,8 +138,22 @@ export function sceneOf(state, session, cursor, over = null) {
   };
   const [head] = heads;
   if (attention && near && state.view === "heatmap") scene.top = topOf(session.tiles.get(attention, { layer: state.layer, head: state.head }, { cell: coarsest(attention), query: 0, key: 0 }));
-  else if (head && state.view !== "states") scene.top = brightest(state.view === "text" ? seenFrom(scene, head).weights : head.shown.values);
+  else if (head && state.view !== "states") scene.top = brightest(weightsOf(scene, head));
   return scene;
+}
+
+/** What a view draws of a head: one token's row, or the whole map. @param {Scene} scene @param {Head} head */
+function weightsOf(scene, head) {
+  if (scene.state.view === "text") return seenFrom(scene, head).weights;
+  const row = rowOfStep(scene);
+  return (scene.state.view === "generate" && row !== null && rowOfQuery(head, row)) || head.shown.values;
+}
+
+/** The row of the token that was read last before the shown step's came; null where the focused block has no such row. @param {Scene} scene */
+export function rowOfStep({ generation, attention, trace, heads }) {
+  const row = (generation?.steps[generation.shown]?.position ?? 0) - 1;
+  const there = attention?.queries === lastTokens(trace) && heads[0] && row >= 0 && row < attention.queries.length;
+  return there && rowOfQuery(heads[0], row) ? row : null;
 }
 
 /** @param {Matrix} numbers the unit that is furthest from nothing */

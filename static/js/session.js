@@ -25,6 +25,11 @@ import { attentionId, attentionOf, attentions } from "./trace.js";
 
 /** @typedef {Record<"sharpness" | "entropy" | "peak" | "first", number[][]> & Record<"previous" | "own", number[][] | null>} Stats each (layer, head) */
 
+/** @typedef {Pick<State, "model" | "text" | "pair" | "target" | "said">} Named what a trace is of */
+
+/** @param {Named | import("./trace.js").TraceBody} what */
+const nameOf = ({ model, text, pair, target, said }) => JSON.stringify([model, text, pair ?? null, target ?? null, said ?? null]);
+
 /** Thumbnails are about this many pixels wide. */
 const THUMBNAIL = 48;
 
@@ -52,6 +57,8 @@ export class Session {
   tiles;
   /** @type {Map<string, import("./recurrent.js").RecurrentSite[]>} by model */
   #recurrent = new Map();
+  /** @type {Map<string, boolean | null>} by model */
+  #generates = new Map();
   /** @type {Map<string, string>} what each channel was last asked for */
   #asked = new Map();
   /** @type {Set<string>} what failed is not asked again until the reader does something */
@@ -106,15 +113,21 @@ export class Session {
     return (this.trace && this.#recurrent.get(this.trace.model)) ?? null;
   }
 
-  /** What a model is made of, as the server describes it. @param {{id: string, sites: any[] | null}} detail */
-  describe({ id, sites }) {
-    if (sites) this.#recurrent.set(id, recurrentSites(sites));
+  /** Whether the model continues texts; null until the server has said. */
+  get generates() {
+    return (this.trace && this.#generates.get(this.trace.model)) ?? null;
   }
 
-  /** Whether the trace in hand is the one that is named. @param {Pick<State, "model" | "text" | "pair" | "target">} named */
-  shows({ model, text, pair, target }) {
-    const { trace } = this;
-    return trace !== null && trace.model === model && trace.text === text && (trace.pair ?? null) === pair && (trace.target ?? null) === target;
+  /** What a model is made of, as the server describes it. @param {{id: string, sites: any[] | null, generates: boolean | null}} detail */
+  describe({ id, sites, generates }) {
+    if (!sites) return;
+    this.#recurrent.set(id, recurrentSites(sites));
+    this.#generates.set(id, generates);
+  }
+
+  /** Whether the trace in hand is the one that is named. @param {Named} named */
+  shows(named) {
+    return this.trace !== null && nameOf(this.trace) === nameOf(named);
   }
 
   /** @param {import("./trace.js").TraceBody} trace */
@@ -169,8 +182,8 @@ export class Session {
     if (!trace || this.#renewed.has(trace.id)) return false;
     this.#renewed.add(trace.id);
     try {
-      const { model, text, pair, target } = trace;
-      await this.api.trace({ model, text, pair: pair ?? null, target: target ?? null }, { fresh: true });
+      const { model, text, pair, target, said } = trace;
+      await this.api.trace({ model, text, pair: pair ?? null, target: target ?? null, said: said ?? null }, { fresh: true });
     } catch {
       return false;
     }
@@ -178,9 +191,9 @@ export class Session {
     return true;
   }
 
-  /** Reads a text; the old picture stays until the new one is here, and if it never comes. @param {Pick<State, "model" | "text" | "pair" | "target">} what @returns {Promise<boolean>} */
+  /** Reads a text; the old picture stays until the new one is here, and if it never comes. @param {Named} what @returns {Promise<boolean>} */
   async read(what) {
-    const name = JSON.stringify([what.model, what.text, what.pair, what.target]);
+    const name = nameOf(what);
     let arrived = false;
     await this.#ask("trace", name, async () => {
       this.#reading++;
@@ -193,7 +206,7 @@ export class Session {
   }
 
   /** Asks for what this state shows and is not here yet. @param {State} state @param {import("./scene.js").Scene} scene */
-  follow(state, { attention, chosen, site, sidebar, near }) {
+  follow(state, { attention, chosen, site, sidebar, near, inStates }) {
     const { trace } = this;
     if (!trace) return;
     const still = () => this.trace === trace;
@@ -203,7 +216,7 @@ export class Session {
     if (attention && near) this.#followLong(trace, state, attention, chosen, near, still);
     else if (attention) this.#followAttention(trace, state, attention, still);
     if (attention) this.#followArithmetic(trace, state, attention, chosen, still);
-    const wanted = state.view === "states" && site ? [site, ...this.#neighbours(site)] : [];
+    const wanted = inStates && site ? [site, ...this.#neighbours(site)] : [];
     for (const { address } of sidebar === "states" ? [...wanted, ...(this.recurrent ?? [])] : wanted) {
       if (this.states.has(address)) continue;
       this.#ask(`state ${address}`, `${trace.id} ${address}`, async () => {

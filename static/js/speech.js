@@ -7,12 +7,26 @@ import { classOf, label } from "./trace.js";
 
 /** @type {number | undefined} */
 let speaking;
+/** @type {number | undefined} */
+let telling;
+let pending = "";
 /** For those who listen: only the last of several sentences in quick succession. @param {string} sentence */
 export function say(sentence) {
   clearTimeout(speaking);
+  clearTimeout(telling);
+  [pending, telling] = ["", undefined];
   speaking = window.setTimeout(() => {
     byId("live").textContent = sentence;
   }, 150);
+}
+
+/** For those who listen to a text that grows: what came since the last time, every other second. @param {string} words */
+export function speakOn(words) {
+  pending += words;
+  telling ??= window.setTimeout(() => {
+    byId("live").textContent = pending.trim();
+    [pending, telling] = ["", undefined];
+  }, 2000);
 }
 
 /** @type {number | undefined} */
@@ -29,8 +43,8 @@ export function toast(sentence) {
 }
 
 /** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
-export function sentence({ heads, chosen, attention, state, trace }) {
-  if (state.view === "states" || !heads[0] || !chosen || chosen.key === null) return "";
+export function sentence({ heads, chosen, attention, trace, inStates }) {
+  if (inStates || !heads[0] || !chosen || chosen.key === null) return "";
   const weight = weightOf(heads[0], chosen);
   if (weight === undefined) return "";
   const own = classOf(trace, attention.queries, chosen.query);

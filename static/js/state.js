@@ -17,14 +17,24 @@
  * @property {number | "all"} layer the focused head's layer; "all" where heads of every layer are taken together
  * @property {number | "mean" | "max"} head
  * @property {HeadRef[]} also heads compared with the focused one
- * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states"} view
+ * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states" | "generate"} view
  * @property {number | null} query the locked row
  * @property {number | null} key the locked column; with a query, a locked cell
  * @property {{query: number, key: number, span: number} | null} window the part of a long map that is looked at: its first query and key, and tokens along a side
  * @property {string} site the recurrent state that is looked at: its address, such as encoder.0.cell.hidden
  * @property {number | null} time the held step of it
  * @property {number | null} unit the held unit of it
- * @property {"picture" | "table"} form how states are shown
+ * @property {"picture" | "table"} form how states, or what could come next, are shown
+ * @property {number[] | null} said ids of the tokens that continue the text; null where it was not continued
+ * @property {number[]} forced which of them the reader forced
+ * @property {number | null} step the one whose distribution is shown; null: the latest
+ * @property {number} most how many tokens are said at most
+ * @property {number} temperature 0: the likeliest token each time
+ * @property {number | null} top_k
+ * @property {number | null} top_p
+ * @property {number} penalty for what stands there already
+ * @property {number} seed
+ * @property {number} beams
  * @property {"to" | "by"} direction what a token attends to, or what attends to it
  * @property {"light" | "viridis" | "cividis"} palette
  * @property {"linear" | "log"} scale
@@ -62,6 +72,20 @@ const index = (w) => (/^\d{1,6}$/.test(w) ? Number(w) : undefined);
 /** @type {Field<number | null>} */
 const position = { fallback: null, read: index, write: String };
 
+/** A whole number within bounds. @param {number} fallback @param {number} low @param {number} high @returns {Field<number>} */
+const whole = (fallback, low, high) => ({
+  fallback,
+  read: (w) => (/^\d{1,15}$/.test(w) && Number(w) >= low && Number(w) <= high ? Number(w) : undefined),
+  write: String,
+});
+
+/** @param {string} w @param {number} high @param {(x: number) => boolean} [fits] */
+const decimal = (w, high, fits = () => true) => (/^\d[\d.e-]*$/.test(w) && Number(w) <= high && fits(Number(w)) ? Number(w) : undefined);
+const above = (/** @type {number} */ x) => x > 0;
+
+/** @type {Field<number[]>} */
+const indices = { fallback: [], read: (w) => (/^\d{1,7}(-\d{1,7})*$/.test(w) ? w.split("-").map(Number) : undefined), write: (v) => v.join("-") };
+
 /** @param {HeadRef} ref */
 export const refName = ({ layer, head }) => `${layer}.${head}`;
 
@@ -95,7 +119,7 @@ export const FIELDS = {
     write: (refs) => refs.map(refName).join(","),
     moves: true,
   },
-  view: { ...choice("heatmap", "lines", "text", "bars", "table", "states"), moves: true },
+  view: { ...choice("heatmap", "lines", "text", "bars", "table", "states", "generate"), moves: true },
   query: { ...position, moves: true },
   key: { ...position, moves: true },
   window: {
@@ -110,6 +134,17 @@ export const FIELDS = {
   time: { ...position, moves: true },
   unit: { ...position, moves: true },
   form: { ...choice("picture", "table"), moves: true },
+  // A text that ends at once was continued by nothing, which is not the same as not continued.
+  said: { fallback: null, read: (w) => (w === "-" ? [] : indices.read(w)), write: (v) => (v?.length ? indices.write(v) : "-"), moves: true },
+  forced: indices,
+  step: position,
+  most: whole(20, 1, 4096),
+  temperature: { fallback: 0, read: (w) => decimal(w, 100), write: String },
+  top_k: { fallback: null, read: (w) => whole(0, 1, 1_000_000).read(w), write: String },
+  top_p: { fallback: null, read: (w) => decimal(w, 1, above), write: String },
+  penalty: { fallback: 1, read: (w) => decimal(w, 100, above), write: String },
+  seed: whole(0, 0, 999_999_999_999_999),
+  beams: whole(1, 1, 16),
   direction: { ...choice("to", "by"), moves: true },
   palette: choice("light", "viridis", "cividis"),
   scale: choice("linear", "log"),

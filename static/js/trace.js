@@ -35,6 +35,7 @@
  * @property {string} text
  * @property {string | null} pair
  * @property {string | null} [target] null where the decoder said it by itself
+ * @property {number[] | null} [said] ids of the tokens at the end that continue the text; null where it was not continued
  * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], token_labels?: {label: string, probability: number}[], number?: number} | null} [prediction]
  * @property {Record<string, Token[]>} tokens
  * @property {{name: string, layers: number, heads: number, blocks: Block[]}[]} stacks
@@ -108,6 +109,12 @@ export const isLong = ({ queries, keys }) => Math.max(queries.length, keys.lengt
 
 /** Whether this key comes after this query, where no head may look. @param {Attention} attention @param {number} query @param {number} key */
 export const forbidden = (attention, query, key) => attention.block.causal && !crosses(attention) && key > query;
+
+/** The tokens that the decoder, or the only stack, reads and says. @param {TraceBody} trace */
+export const lastTokens = ({ tokens }) => /** @type {Token[]} */ (Object.values(tokens).at(-1));
+
+/** Where the tokens begin that continue these; behind the last one where none do. @param {TraceBody} trace @param {Token[]} tokens */
+export const saidFrom = (trace, tokens) => tokens.length - (tokens === lastTokens(trace) ? (trace.said?.length ?? 0) : 0);
 
 /** Which tokens are drawn. @param {Token[]} tokens @param {import("./state.js").State["special"]} special @returns {number[]} */
 export function visible(tokens, special) {
@@ -195,20 +202,22 @@ export const sentenceOf = (tokens) =>
  * @param {import("./state.js").State} state
  * @param {TraceBody} trace
  * @param {import("./recurrent.js").RecurrentSite[] | null} states the model's recurrent states; null until they are known
+ * @param {boolean | null} generates whether the model continues texts; null until that is known
  * @returns {Partial<import("./state.js").State>} what has to change
  */
-export function mend(state, trace, states) {
+export function mend(state, trace, states, generates) {
   const attention = attentionOf(trace, state.stack, state.block);
   /** @type {Partial<import("./state.js").State>} */
   const patch = {};
   if (states) Object.assign(patch, mendStates(state, trace, states));
   if (state.window && !(attention && isLong(attention))) patch.window = null;
   if (!attention) {
-    if (state.view !== "states") patch.view = "states";
+    if (state.view !== "states" && (state.view !== "generate" || generates === false)) patch.view = "states";
     if (state.query !== null) patch.query = patch.key = null;
     return patch;
   }
   if (states && !states.length && state.view === "states") patch.view = "heatmap";
+  if (generates === false && state.view === "generate") patch.view = "heatmap";
   const holds = (/** @type {import("./state.js").HeadRef} */ { layer, head }) =>
     (layer === "all" || layer < attention.layers) && (typeof head !== "number" || head < attention.heads);
   if (state.layer === "all" && typeof state.head === "number") patch.head = isLong(attention) ? "max" : "mean";

@@ -38,7 +38,10 @@ def test_any_state_survives_the_address(module: Any) -> None:
                     layer: together ? any(["all", whole(99)]) : whole(99),
                     head: together ? any(["mean", "max"]) : whole(99),
                     also: Array.from({ length: whole(4) }, () => ({ layer: whole(9), head: any([whole(9), "max"]) })),
-                    view: any(["heatmap", "lines", "text", "bars", "table", "states"]),
+                    view: any(["heatmap", "lines", "text", "bars", "table", "states", "generate"]),
+                    said: any([null, [], [0], [5, 12, 65535]]), forced: any([[], [0], [2, 11]]), step: any([null, whole(99)]),
+                    most: 1 + whole(4096), temperature: any([0, 0.85, 1, 99.5]), top_k: any([null, 1 + whole(50)]),
+                    top_p: any([null, 0.9, 1, 1e-7]), penalty: any([1, 0.5, 1.3]), seed: whole(1e9), beams: 1 + whole(16),
                     query: any([null, whole(500)]), key: any([null, whole(500)]), direction: any(["to", "by"]),
                     palette: any(["light", "viridis", "cividis"]), scale: any(["linear", "log"]),
                     special: any(["show", "hide", "renormalise"]), threshold: whole(50) / 100,
@@ -55,7 +58,16 @@ def test_any_state_survives_the_address(module: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "hash_", ["layer=-1&head=1e9", "view=__proto__", "also=1.2,x,all.3&threshold=9", "%%%=%", "key"]
+    "hash_",
+    [
+        "layer=-1&head=1e9",
+        "view=__proto__",
+        "also=1.2,x,all.3&threshold=9",
+        "%%%=%",
+        "key",
+        "said=1,2&forced=x&step=-1",
+        "temperature=101&top_k=0&top_p=0&penalty=0&seed=1e3&beams=17&most=0",
+    ],
 )
 def test_a_broken_address_is_still_a_state(module: Any, hash_: str) -> None:
     state = module("state", f"m => m.decode({hash_!r}, m.blank())")
@@ -107,6 +119,56 @@ def test_tensors_are_laid_over_the_bytes_that_came(module: Any) -> None:
     )
     assert shared
     assert values == odd == [0.25, 0.75]
+
+
+READ = """(m, chunks) => {
+    const parser = new m.EventParser();
+    return chunks.flatMap(bytes => parser.read(Uint8Array.from(bytes))).map(({ name, data }) => [name, data]);
+}"""
+
+
+def events(module: Any, *chunks: bytes) -> list[list[str]]:
+    """What the page's parser makes of bytes that come in these pieces."""
+    found: list[list[str]] = module("events", f"m => ({READ})(m, {[list(chunk) for chunk in chunks]})")
+    return found
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_events_are_whole_wherever_the_bytes_are_cut(module: Any, end: str) -> None:
+    stream = ['event: token', 'data: {"text": "né 😀 雪"}', "", "data: a", "data: b", "", ""]
+    sent = end.join(stream).encode()
+    expected = [["token", '{"text": "né 😀 雪"}'], ["message", "a\nb"]]
+    whole = module(
+        "events",
+        f"""m => Array.from({{ length: {len(sent)} }}, (_, cut) => {{
+            const bytes = {list(sent)};
+            return ({READ})(m, [bytes.slice(0, cut), bytes.slice(cut)]);
+        }})""",
+    )
+    assert whole == [expected] * len(sent)
+    assert events(module, *(bytes([byte]) for byte in sent)) == expected
+
+
+def test_events_as_the_standard_has_them(module: Any) -> None:
+    assert events(module, b"\xef\xbb\xbfdata: after a mark\n\n") == [["message", "after a mark"]]
+    assert events(module, b": a comment\n\nid: 7\nretry: 10\n\n") == []
+    assert events(module, b"event: empty\n\ndata\n\n") == [["message", ""]]
+    assert events(module, b"data:tight\ndata:  two spaces: and a colon\n\n") == [
+        ["message", "tight\n two spaces: and a colon"]
+    ]
+    assert events(module, b"data: never ended\n") == []
+
+
+def test_the_best_path_through_a_beam_tree(module: Any) -> None:
+    paths = module(
+        "generation",
+        """m => {
+            const node = (parent, id, kept, ended = false) => ({ parent, token: { id }, kept, ended, log_probability: 0 });
+            const nodes = [node(null, 5, true), node(null, 6, true), node(0, 7, true), node(1, 9, false, true), node(0, 8, false)];
+            return [[5, 7], [6], [5], [5, 8], [1]].map(ids => m.pathOf(nodes, ids));
+        }""",
+    )
+    assert paths == [[0, 2], [1, 3], [0], [], []]
 
 
 def test_numbers_carry_three_digits(module: Any) -> None:

@@ -5,7 +5,7 @@ import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
 import { weightOf } from "../scene.js";
-import { attentionId, axesOf, crosses, forbidden, label, quiet, sides } from "../trace.js";
+import { attentionId, axesOf, crosses, forbidden, label, quiet, saidFrom, sides } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
@@ -74,6 +74,7 @@ export function paintAxes(context, scene, frame, colors) {
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
 
   paintForbidden(context, scene, frame, colors);
+  paintSaid(context, scene, frame, colors);
   if (cell >= 9) {
     context.fillStyle = colors.ground;
     for (let i = 1; i < frame.cols; i++) context.fillRect(left + i * cell - 0.5, top, 1, height);
@@ -109,6 +110,15 @@ export function paintAxes(context, scene, frame, colors) {
     if (hidden(i, col)) return;
     write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, quiet(attention.keys[token]));
   });
+}
+
+/** A bar along the tokens that the network said itself. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors */
+function paintSaid(context, { trace, attention, queries, keys }, { cell, left, top, rows, cols }, colors) {
+  const before = (/** @type {import("../trace.js").Token[]} */ tokens, /** @type {number[]} */ shown) => shown.filter((token) => token < saidFrom(trace, tokens)).length;
+  const [row, col] = [before(attention.queries, queries), before(attention.keys, keys)];
+  context.fillStyle = colors.ink2;
+  context.fillRect(left - 5, top + row * cell, 2, (rows - row) * cell);
+  context.fillRect(left + col * cell, top - 5, (cols - col) * cell, 2);
 }
 
 /** What comes after the word that looks cannot be looked at: that is not the same as a weight of zero. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors */

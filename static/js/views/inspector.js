@@ -136,7 +136,7 @@ export function mountInspector(host, actions) {
   return {
     /** @param {Scene} scene */
     update(scene) {
-      if (scene.state.view === "states") {
+      if (scene.inStates) {
         drawn = stateDetails(host, scene, drawn);
         return;
       }

@@ -2,7 +2,7 @@
 /** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
 import { fit, look, measured, onGround } from "../canvas.js";
 import { h } from "../dom.js";
-import { axesOf, label, quiet } from "../trace.js";
+import { axesOf, label, quiet, saidFrom } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{pitch: number, top: number, left: number, right: number, height: number, font: number}} Frame */
@@ -32,7 +32,7 @@ export function frameOf({ width, height, tokens, unit }) {
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors
  */
 export function paintLines(context, scene, frame, colors) {
-  const { attention, queries, keys, heads, cursor, held, chosen, state, near, top: brightest } = scene;
+  const { attention, queries, keys, heads, cursor, held, chosen, state, trace, near, top: brightest } = scene;
   const full = near ? brightest : 1; // the weights of a long text are small everywhere: the title says what a full line is
   const only = cursor ?? held ?? (queries.length === 1 ? { query: queries[0] } : null);
   const live = cursor ?? chosen;
@@ -77,6 +77,13 @@ export function paintLines(context, scene, frame, colors) {
   context.textBaseline = "middle";
   queries.forEach((token, i) => write(label(attention.queries[token]), left - 12, y(i), "right", i === from ? 1 : 0, quiet(attention.queries[token])));
   keys.forEach((token, j) => write(label(attention.keys[token]), right + 12, y(j), "left", j === to ? 1 : received(j), quiet(attention.keys[token])));
+  context.fillStyle = colors.ink2;
+  const said = (/** @type {import("../trace.js").Token[]} */ tokens, /** @type {number[]} */ shown, /** @type {number} */ x) => {
+    const first = shown.findIndex((token) => token >= saidFrom(trace, tokens));
+    if (first >= 0) context.fillRect(x, y(first) - pitch * 0.5, 2, (shown.length - first) * pitch);
+  };
+  said(attention.queries, queries, left - 3);
+  said(attention.keys, keys, right + 1);
   context.fillStyle = colors.accent;
   if (from >= 0) context.fillRect(left - 7, y(from) - pitch * 0.36, 3, pitch * 0.72);
   if (to >= 0) context.fillRect(right + 4, y(to) - pitch * 0.36, 3, pitch * 0.72);

@@ -126,9 +126,10 @@ export function mountNext(host, actions) {
         shown = trace.id;
         lit = -1;
         const made = rows(trace, actions);
-        host.hidden = !made.length;
         host.replaceChildren(...made);
       }
+      // Beside every step's distribution, the last one's would say the same again.
+      host.hidden = state.view === "generate" || !host.childElementCount;
       const tokens = trace.tokens[trace.prediction?.stack ?? ""];
       const at = state.view === "states" ? (site && trace.tokens[site.stack] === tokens ? step?.time : null) : attention?.queries === tokens ? chosen?.query : attention?.keys === tokens ? chosen?.key : null;
       if (lit === (at ?? -1)) return;

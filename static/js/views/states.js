@@ -5,7 +5,7 @@ import { diverging, place, ramp, signedPlace } from "../colors.js";
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { isShare, partName, whereName } from "../recurrent.js";
-import { label, quiet } from "../trace.js";
+import { label, quiet, saidFrom } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{left: number, top: number, width: number, height: number, rows: number, cols: number}} Frame */
@@ -75,6 +75,9 @@ export function mountStates(host, actions) {
       paintedAs = name;
     }
     const [row, col] = [tall / rows, wide / cols];
+    const said = saidFrom(now.trace, tokens);
+    context.fillStyle = colors.ink2;
+    context.fillRect(left - 5, top + said * row, 2, (rows - said) * row);
     if (Math.min(row, col) >= 9) {
       context.fillStyle = colors.ground;
       for (let u = 1; u < cols; u++) context.fillRect(left + u * col - 0.5, top, 1, tall);

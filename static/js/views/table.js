@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
-import { attentionId, crosses, forbidden, label, sides } from "../trace.js";
+import { attentionId, crosses, forbidden, label, saidFrom, sides } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -35,8 +35,9 @@ export function mountTable(host) {
       if (name === drawn && values === head.shown.values) return;
       drawn = name;
       values = head.shown.values;
+      const fresh = (/** @type {import("../trace.js").Token[]} */ tokens, /** @type {number} */ at) => (at >= saidFrom(scene.trace, tokens) ? ".new" : "");
       const few = keys.length <= WHOLE;
-      const headings = few ? keys.map((key) => h("th", { scope: "col" }, label(attention.keys[key]))) : [h("th.list", { scope: "col" }, `${LISTED} strongest keys`)];
+      const headings = few ? keys.map((key) => h(`th${fresh(attention.keys, key)}`, { scope: "col" }, label(attention.keys[key]))) : [h("th.list", { scope: "col" }, `${LISTED} strongest keys`)];
       const rows = queries.map((query, i) => {
         const weights = rowOf(head.shown, i);
         const cells = few
@@ -44,7 +45,7 @@ export function mountTable(host) {
               forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : near ? number(weights[j]) : weights[j].toFixed(3)),
             )
           : [h("td.list", {}, strongest(weights, LISTED).filter((j) => !forbidden(attention, query, keys[j])).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
-        return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h("th", { scope: "row" }, label(attention.queries[query])), ...cells);
+        return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h(`th${fresh(attention.queries, query)}`, { scope: "row" }, label(attention.queries[query])), ...cells);
       });
       box.replaceChildren(
         h(

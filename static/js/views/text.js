@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { number } from "../format.js";
 import { strongest } from "../matrix.js";
 import { direction, liveQuery, seenFrom } from "../scene.js";
-import { attentionId, bytesOf, crosses, forbidden, textOf } from "../trace.js";
+import { attentionId, bytesOf, crosses, forbidden, saidFrom, textOf } from "../trace.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{chip: HTMLElement, at: number, side: "query" | "key"}} Word */
@@ -19,7 +19,7 @@ const FAINT = 48;
  * A word's colours. The page's own ramp starts at the ground, so its faint end fades in; the others start at a colour of their own.
  * @param {import("../colors.js").Ramp} ramp @param {number} step @param {boolean} fades
  */
-function tint(ramp, step, fades) {
+export function tint(ramp, step, fades) {
   if (!fades || step >= FAINT) return { background: ramp.css[step], color: ramp.ink[step] };
   return { background: ramp.css[step].replace(")", ` / ${(step / FAINT).toFixed(2)})`), color: "" };
 }
@@ -85,6 +85,7 @@ export function mountText(host, { point, lock }) {
     let segment = tokens[shown[0]]?.segment;
     let line = paragraph(segment);
     let ends = -1;
+    const first = saidFrom(/** @type {Scene} */ (scene).trace, tokens);
     host.append(line);
     for (const at of shown) {
       const token = tokens[at];
@@ -99,7 +100,7 @@ export function mountText(host, { point, lock }) {
       ends = token.special ? -1 : (token.end ?? -1);
       if (!glued && line.childNodes.length) line.append(" ");
       const chip = h(
-        `span.word${token.special ? ".special" : ""}${bytesOf(token) ? ".byte" : ""}${glued ? ".glued" : ""}`,
+        `span.word${at >= first ? ".new" : ""}${token.special ? ".special" : ""}${bytesOf(token) ? ".byte" : ""}${glued ? ".glued" : ""}`,
         {
           role: "button",
           tabindex: -1,
