@@ -16,6 +16,9 @@ import { tint } from "./text.js";
 /** @typedef {import("../generation.js").Shown} Generation */
 /** @typedef {{step: (index: number) => void, force: (index: number, id: number | null) => void}} Actions force: null lets the forced token go */
 
+/** What a sum of probabilities may be off by. */
+const ROUNDING = 1e-9;
+
 /** How long a token is shown while it plays, in milliseconds. */
 const BEATS = { slow: 1800, normal: 900, fast: 350 };
 
@@ -69,6 +72,7 @@ export function mountGenerate(host, actions) {
   const targetTitle = h("h3", {}, "target");
   const spoken = h("div.spoken", { role: "group", "aria-label": "The text and what the network says" }, sourceTitle, source, targetTitle, target);
   const status = h("p.aside.ending");
+  const lit = h("p.aside.lit");
   const forces = h("p.forces", { "aria-label": "Forced tokens" });
   const problem = h("p.broke", { role: "alert", hidden: true });
   const transport = mountTransport(actions);
@@ -80,7 +84,7 @@ export function mountGenerate(host, actions) {
   const tables = h("div.tables", { tabindex: 0, role: "region", "aria-label": "What could come next, as tables" });
   const beams = mountBeams(actions);
   const step = h("section.step-now", { "aria-label": "The chosen step" }, h("div.step-head", {}, heading, verdict), beams.host, picture, tables);
-  const player = h("div.player", {}, spoken, h("div.told", {}, status, forces), problem, transport.host, step);
+  const player = h("div.player", {}, spoken, h("div.told", {}, status, forces, lit), problem, transport.host, step);
   host.append(player);
 
   /** @type {{element: HTMLElement, at: number}[]} words of the prompt */
@@ -125,7 +129,8 @@ export function mountGenerate(host, actions) {
   function said({ index, token, probability, forced, ends }) {
     const name = [index, token?.id, probability, forced, ends].join();
     if (chips[index]?.name === name) return;
-    const word = h(`span.w${token && quiet(/** @type {any} */ (token)) ? ".special" : ""}`, {}, token ? textOf(/** @type {any} */ (token)) : "…");
+    // Numbers keep the pieces of a word apart, so each wears its mark.
+    const word = h(`span.w${token && quiet(/** @type {any} */ (token)) ? ".special" : ""}`, {}, token ? nameOf(token) : "…");
     const element = h(
       `button.uttered${token?.continues ? ".glued" : ""}${forced ? ".forced" : ""}${ends ? ".ends" : ""}`,
       {
@@ -163,6 +168,8 @@ export function mountGenerate(host, actions) {
     const row = rowOfStep(now);
     const weights = row === null ? null : rowOfQuery(heads[0], row);
     const across = weights !== null && crosses(attention);
+    lit.hidden = weights === null;
+    if (row !== null) lit.replaceChildren(`Lit: what ${heads[0].name} looks at from `, h("b.token", { dir: "auto" }, label(attention.queries[row])));
     const light = (/** @type {HTMLElement} */ element, /** @type {number | null} */ weight) => {
       const { background, color } = weight === null ? { background: "", color: "" } : tint(ramp, place(weight, state.scale, top), state.palette === "light");
       element.style.background = background;
@@ -204,7 +211,7 @@ export function mountGenerate(host, actions) {
     heading.replaceChildren(`Step ${shown + 1}: after `, before ? chip(before) : h("b.token", { dir: "auto" }, prompted), " comes");
     verdict.replaceChildren(chip(now.token), " ", h("span.value", { title: now.probability === null ? "" : exact(now.probability) }, now.probability === null ? "" : number(now.probability)), " ", h("span.aside", {}, now.top ? reason(now, generation) : "one moment"));
     const listed = now.top ?? [];
-    const differs = listed.some(({ probability, chance }) => Math.abs(chance - probability) > 1e-9);
+    const differs = listed.some(({ probability, chance }) => Math.abs(chance - probability) > ROUNDING);
     picture.classList.toggle("drawn", differs);
     const shape = scene.state.form;
     picture.hidden = shape === "table";
@@ -215,7 +222,10 @@ export function mountGenerate(host, actions) {
     const every = [...listed, ...own];
     while (rows.length < every.length) rows.push(candidate(list));
     rows.forEach((row, i) => row.update(every[i] ?? null, now));
-    const rest = (/** @type {"probability" | "chance"} */ name) => Math.max(0, 1 - every.reduce((sum, one) => sum + (one[name] || 0), 0));
+    const rest = (/** @type {"probability" | "chance"} */ name) => {
+      const left = 1 - every.reduce((sum, one) => sum + (one[name] || 0), 0);
+      return left > ROUNDING ? left : 0;
+    };
     others.hidden = !now.top;
     list.append(others);
     show(others, rest("probability"), rest("chance"));
@@ -250,7 +260,7 @@ export function mountGenerate(host, actions) {
         mark.textContent = chosen ? (step.forced ? "forced" : step.ends ? "ends" : "chosen") : "";
         show(item, probability, chance);
         button.title = chosen ? "" : `Force it, and go on from there (token ${own.id})`;
-        button.setAttribute("aria-label", `${textOf(/** @type {any} */ (own))}: ${number(probability)}${Math.abs(chance - probability) > 1e-9 ? `, ${cut ? "cut" : `drawn with ${number(chance)}`}` : ""}. ${chosen ? (step.forced ? "Forced" : "Chosen") : "Force it and go on from there"}`);
+        button.setAttribute("aria-label", `${textOf(/** @type {any} */ (own))}: ${number(probability)}${Math.abs(chance - probability) > ROUNDING ? `, ${cut ? "cut" : `drawn with ${number(chance)}`}` : ""}. ${chosen ? (step.forced ? "Forced" : "Chosen") : "Force it and go on from there"}`);
         if (chosen) button.setAttribute("aria-current", "true");
         else button.removeAttribute("aria-current");
       },
@@ -262,6 +272,7 @@ export function mountGenerate(host, actions) {
     const [own, drawn] = /** @type {NodeListOf<HTMLElement>} */ (item.querySelectorAll("i"));
     own.style.width = `${100 * (probability || 0)}%`;
     drawn.style.width = `${100 * (chance || 0)}%`;
+    drawn.style.visibility = chance > 0 ? "" : "hidden";
     const [p, c] = /** @type {NodeListOf<HTMLElement>} */ (item.querySelectorAll(".value"));
     p.textContent = Number.isNaN(probability) ? "–" : number(probability);
     p.title = exact(probability);
