@@ -39,9 +39,11 @@ def test_any_state_survives_the_address(module: Any) -> None:
                     head: together ? any(["mean", "max"]) : whole(99),
                     also: Array.from({ length: whole(4) }, () => ({ layer: whole(9), head: any([whole(9), "max"]) })),
                     view: any(["heatmap", "lines", "text", "bars", "table", "states", "generate"]),
-                    said: any([null, [], [0], [5, 12, 65535]]), forced: any([[], [0], [2, 11]]), step: any([null, whole(99)]),
+                    said: any([null, [], [0], [5, 12, 65535]]), forced: any([[], [0], [2, 11]]),
+                    step: any([null, whole(99)]),
                     most: 1 + whole(4096), temperature: any([0, 0.85, 1, 99.5]), top_k: any([null, 1 + whole(50)]),
-                    top_p: any([null, 0.9, 1, 1e-7]), penalty: any([1, 0.5, 1.3]), seed: whole(1e9), beams: 1 + whole(16),
+                    top_p: any([null, 0.9, 1, 1e-7]), penalty: any([1, 0.5, 1.3]), seed: whole(1e9),
+                    beams: 1 + whole(16),
                     query: any([null, whole(500)]), key: any([null, whole(500)]), direction: any(["to", "by"]),
                     palette: any(["light", "viridis", "cividis"]), scale: any(["linear", "log"]),
                     special: any(["show", "hide", "renormalise"]), threshold: whole(50) / 100,
@@ -135,7 +137,7 @@ def events(module: Any, *chunks: bytes) -> list[list[str]]:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 def test_events_are_whole_wherever_the_bytes_are_cut(module: Any, end: str) -> None:
-    stream = ['event: token', 'data: {"text": "né 😀 雪"}', "", "data: a", "data: b", "", ""]
+    stream = ["event: token", 'data: {"text": "né 😀 雪"}', "", "data: a", "data: b", "", ""]
     sent = end.join(stream).encode()
     expected = [["token", '{"text": "né 😀 雪"}'], ["message", "a\nb"]]
     whole = module(
@@ -163,8 +165,10 @@ def test_the_best_path_through_a_beam_tree(module: Any) -> None:
     paths = module(
         "generation",
         """m => {
-            const node = (parent, id, kept, ended = false) => ({ parent, token: { id }, kept, ended, log_probability: 0 });
-            const nodes = [node(null, 5, true), node(null, 6, true), node(0, 7, true), node(1, 9, false, true), node(0, 8, false)];
+            const node = (parent, id, fate) =>
+                ({ parent, token: { id }, kept: fate === "kept", ended: fate === "ended", log_probability: 0 });
+            const nodes = [node(null, 5, "kept"), node(null, 6, "kept"), node(0, 7, "kept"), node(1, 9, "ended"),
+                node(0, 8, "dropped")];
             return [[5, 7], [6], [5], [5, 8], [1]].map(ids => m.pathOf(nodes, ids));
         }""",
     )

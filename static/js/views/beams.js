@@ -10,7 +10,7 @@ import { label } from "../trace.js";
 const COLUMN = 92;
 const ROW = 22;
 const TOP = 20;
-const LETTERS = 9;
+const LETTERS = 8;
 
 /** @param {string} text */
 const clip = (text) => ([...text].length > LETTERS ? `${[...text].slice(0, LETTERS - 1).join("")}…` : text);
@@ -85,9 +85,9 @@ export function mountBeams({ step }) {
     const winning = new Set(won);
     const links = nodes.map(({ parent, kept, ended }, i) => {
       const { x, y } = places[i];
-      const from = parent === null ? { x: x - COLUMN, y: places[0].y } : places[parent];
       if (parent === null) return "";
-      const x0 = from.x + COLUMN - 26;
+      const from = places[parent];
+      const x0 = from.x + COLUMN - 24;
       return s("path", { class: `link${winning.has(i) ? " won" : kept || ended ? "" : " dropped"}`, d: `M${x0} ${from.y}C${x0 + 14} ${from.y} ${x - 18} ${y} ${x - 4} ${y}` });
     });
     marks = nodes.map((node, i) => {
@@ -114,7 +114,7 @@ export function mountBeams({ step }) {
     const first = won[0] ?? 0;
     marks[first]?.setAttribute("tabindex", "0");
     const columns = Array.from({ length: Math.round(width / COLUMN) }, (_, i) => s("text", { class: "column", "data-step": given + i, x: i * COLUMN + 8, y: 13 }, String(given + i + 1)));
-    scroller.replaceChildren(s("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, s("rect", { class: "here", y: 0, width: COLUMN - 8, height }), ...columns, ...links, ...marks));
+    scroller.replaceChildren(s("svg", { width: `${width / 16}rem`, height: `${height / 16}rem`, viewBox: `0 0 ${width} ${height}` }, s("rect", { class: "here", y: 0, width: COLUMN - 8, height }), ...columns, ...links, ...marks));
   }
 
   return {
@@ -134,7 +134,10 @@ export function mountBeams({ step }) {
       const left = (shown - from) * COLUMN;
       here?.setAttribute("x", String(left));
       here?.setAttribute("visibility", left < 0 ? "hidden" : "visible");
-      if (left < scroller.scrollLeft || left + COLUMN > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = Math.max(0, left + COLUMN - scroller.clientWidth);
+      const svg = scroller.querySelector("svg");
+      const unit = svg ? svg.clientWidth / svg.viewBox.baseVal.width : 1;
+      const right = (left + COLUMN) * unit;
+      if (left * unit < scroller.scrollLeft || right > scroller.scrollLeft + scroller.clientWidth) scroller.scrollLeft = Math.max(0, right - scroller.clientWidth);
     },
   };
 }

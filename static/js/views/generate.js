@@ -169,7 +169,7 @@ export function mountGenerate(host, actions) {
     const weights = row === null ? null : rowOfQuery(heads[0], row);
     const across = weights !== null && crosses(attention);
     lit.hidden = weights === null;
-    if (row !== null) lit.replaceChildren(`Lit: what ${heads[0].name} looks at from `, h("b.token", { dir: "auto" }, label(attention.queries[row])));
+    if (row !== null) lit.replaceChildren(`Lit: ${heads[0].name}, looking from `, h("b.token", { dir: "auto" }, label(attention.queries[row])));
     const light = (/** @type {HTMLElement} */ element, /** @type {number | null} */ weight) => {
       const { background, color } = weight === null ? { background: "", color: "" } : tint(ramp, place(weight, state.scale, top), state.palette === "light");
       element.style.background = background;
