@@ -109,16 +109,19 @@ export function pathTo(nodes, at) {
 
 /** The path that says these ids, with its stop token if it has one. @param {Beam[]} nodes @param {number[]} ids @returns {number[]} */
 export function pathOf(nodes, ids) {
-  const wanted = ids.join();
-  const said = (/** @type {number[]} */ path) => path.map((node) => nodes[node].token.id);
-  const found = nodes.flatMap(({ kept, ended, parent }, node) => {
-    if (!kept && !ended) return [];
-    if (said(pathTo(nodes, node)).join() === wanted) return [node];
-    return ended && said(pathTo(nodes, parent)).join() === wanted ? [node] : [];
-  });
-  // Where a text and the same text with its stop token are both there, the whole one was meant.
-  const best = found.sort((a, b) => Number(nodes[b].ended) - Number(nodes[a].ended))[0];
-  return best === undefined ? [] : pathTo(nodes, best);
+  /** @type {number[]} how many of the ids a node's text says; -1 where it says something else */
+  const says = [];
+  /** @type {number | null} */
+  let best = null;
+  for (const [i, { parent, token, kept, ended }] of nodes.entries()) {
+    const before = parent === null ? 0 : says[parent];
+    const goes = before >= 0 && token.id === ids[before];
+    says.push(goes ? before + 1 : -1);
+    // Where a text and the same text with its stop token are both there, the whole one was meant.
+    if (ended && before === ids.length) best = i;
+    else if (best === null && goes && before + 1 === ids.length && (kept || ended)) best = i;
+  }
+  return pathTo(nodes, best);
 }
 
 export class Player {

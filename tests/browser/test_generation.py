@@ -65,21 +65,19 @@ def listed(seen: Visit) -> list[tuple[float, float]]:
     ]
 
 
-def shown_trace(seen: Visit, action: Any) -> list[str]:
-    """The ids of the traces that maps are asked of while something happens."""
-    asked: list[str] = []
-    seen.page.on(
-        "request",
-        lambda request: asked.append(request.url.split("/traces/")[1][:32]) if "/traces/" in request.url else None,
-    )
+def shown_trace(seen: Visit, action: Any) -> tuple[list[str], int]:
+    """The ids of the traces that maps are asked of while something happens, and how often a text is generated."""
+    urls: list[str] = []
+    seen.page.on("request", lambda request: urls.append(request.url))
     action()
-    return asked
+    asked = [url.split("/traces/")[1][:32] for url in urls if "/traces/" in url]
+    return asked, sum(url.endswith("/generate") for url in urls)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_screen_shows_what_the_api_says(visit: Open, server: str, model: str) -> None:
     seen = visit(here(model, **DRAWN))
-    asked = shown_trace(seen, lambda: generate(seen))
+    asked, posts = shown_trace(seen, lambda: generate(seen))
     steps, done = said(server, model, temperature=1.3, top_k=6, seed=5, max_new_tokens=7)
     assert ids(seen) == done["said"]
     chips = seen.page.locator("button.uttered")
@@ -88,6 +86,7 @@ def test_the_screen_shows_what_the_api_says(visit: Open, server: str, model: str
         [s["probability"] for s in steps]
     )
     assert set(asked) == {done["id"]}
+    assert posts == 1
     for index in (len(steps) - 1, 0, 2):
         chips.nth(index).click()
         seen.settle()
@@ -301,6 +300,8 @@ def test_stopping_keeps_what_was_said(visit: Open, server: str, how: str) -> Non
     seen.page.click("#generate")
     expect(seen.page.locator("button.uttered")).to_have_count(4)
     expect(seen.page.locator("#generate")).to_have_text("Stop")
+    words = tokens(seen)
+    expect(seen.page.locator("#live")).to_contain_text(words[1].strip("·"))  # those who listen hear it meanwhile
     if how == "button":
         seen.page.click("#generate")
     else:
@@ -311,7 +312,7 @@ def test_stopping_keeps_what_was_said(visit: Open, server: str, how: str) -> Non
     steps, _ = said(server, "tiny-gpt2", max_new_tokens=4)
     assert ids(seen.settle()) == [step["token"]["id"] for step in steps]
     again = visit(seen.page.url)
-    assert tokens(again) == tokens(seen)
+    assert tokens(again) == tokens(seen) == words
     expect(again.page.locator(".ending")).to_have_text("Stopped after 4 tokens.")
 
 
