@@ -53,6 +53,8 @@ export function mountDecoding({ start, stop }) {
     if (running) stop();
     else start();
   });
+  // After a click of the mouse, Space and the arrows go through the steps instead of pressing it again.
+  button.addEventListener("click", (/** @type {MouseEvent} */ event) => event.detail > 0 && button.blur());
   form.addEventListener("input", () => settle());
   form.addEventListener("change", () => settle(true));
   byId("new-seed").addEventListener("click", () => {
