@@ -190,6 +190,8 @@ def test_stepping(visit: Open) -> None:
 
 def test_playing_goes_to_the_end_at_once_where_movement_is_unwanted(visit: Open) -> None:
     seen = generate(visit(here("tiny-gpt2", most=6), reduced_motion="reduce"))
+    seen.page.select_option(".transport select", "slow")
+    seen.page.locator("#focus-title").focus()
     seen.page.keyboard.press("Home")
     seen.page.keyboard.press(" ")
     expect(seen.page.locator(".transport output")).to_have_text("step 6 of 6")
@@ -270,7 +272,7 @@ def test_a_seed_is_chosen_anew(visit: Open) -> None:
 
 
 def held(page: Page, tokens: int, *, then: str) -> None:
-    """Lets so many tokens of the server's own stream through; then it `waits` until it is stopped, or `breaks`."""
+    """Lets so many tokens of the server's own stream through; then it `waits` to be stopped, `breaks` or `ends`."""
     page.evaluate(
         """([tokens, then]) => {
             const real = window.fetch;
@@ -281,6 +283,7 @@ def held(page: Page, tokens: int, *, then: str) -> None:
                 return new Response(new ReadableStream({
                     async pull(controller) {
                         if (parts.length) return controller.enqueue(new TextEncoder().encode(parts.shift() + '\\n\\n'));
+                        if (then === 'ends') return controller.close();
                         if (then === 'breaks') return controller.error(new TypeError('network error'));
                         await new Promise(done => init.signal.addEventListener('abort', done));
                         window.stopped++;
@@ -338,9 +341,10 @@ def test_the_server_stops_with_the_page(visit: Open, server: str, monkeypatch: p
     assert counted() - before <= said_so_far + 1
 
 
-def test_a_connection_that_breaks_loses_nothing(visit: Open) -> None:
+@pytest.mark.parametrize("how", ["breaks", "ends"])
+def test_a_connection_that_breaks_loses_nothing(visit: Open, how: str) -> None:
     seen = visit(here("tiny-gpt2", most=20))
-    held(seen.page, 3, then="breaks")
+    held(seen.page, 3, then=how)
     seen.page.click("#generate")
     expect(seen.page.locator(".broke")).to_contain_text("The connection to the server broke")
     expect(seen.page.locator(".ending")).to_have_text("Broke off after 3 tokens; they stay.")
