@@ -131,6 +131,7 @@ export function mountHeader({ api, models, run, forget }) {
 
   return {
     asked,
+    submit,
     /**
      * The fields show what is on screen, unless somebody is writing.
      * @param {import("./state.js").State} state @param {import("./trace.js").TraceBody | null} trace what there is of it

@@ -207,7 +207,7 @@ async function generate(given = [], forced = []) {
   if (session.generates === false) return toast("This model continues no text. Choose one that says a next word.");
   const what = header.asked();
   const same = (/** @type {import("./header.js").Asked} */ a) => a.model === what.model && a.text === what.text && a.pair === what.pair && a.target === what.target;
-  if (!same(store.state)) await run(what);
+  if (!same(store.state)) await header.submit(true);
   if (!same(store.state) || session.generates === false) return;
   store.set({ view: "generate", step: null });
   const { model, text, target } = what;
