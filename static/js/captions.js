@@ -119,7 +119,9 @@ export function mountCaptions({ letGo }) {
     },
     /** @param {Scene} scene */
     update(scene) {
-      byId("said-note").hidden = !scene.trace.said?.length || scene.state.view === "generate";
+      // The player shows it anyhow, and the map of a long text has no room for a bar beside each row.
+      const marked = scene.state.view !== "generate" && !(scene.near && scene.state.view === "heatmap");
+      byId("said-note").hidden = !marked || !scene.trace.said?.length;
       legend(scene);
       title(scene);
       readout(scene);
