@@ -142,7 +142,7 @@ class Model:
     @cached_property
     def token_weights(self) -> dict[str, int]:
         """Bytes that each recorded address takes for one token; tensors that are one and the same count once."""
-        token = Token(0, "0", "0", None, None)
+        token = Token(0, "0", "0", None, None, value=0.0)
         stacks = {*self.family.stacks, *(block.query_stack for block in self.blocks)}
         recorder = Recorder(self.sites)
         with torch.inference_mode():
