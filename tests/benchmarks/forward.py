@@ -1,79 +1,75 @@
-"""A forward pass with every site recorded, beside the plain forward pass of `transformers` on the same weights."""
+"""A forward pass with every site recorded, beside the plain fused pass of `transformers` over the same files."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
-from transformers import BertModel
+from torch import Tensor
 
 import engine
 from engine.tap import SILENT
-
-ROUNDS = 60
-
-
-def medians(*works: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Median seconds of each, run in turn, so that a machine that slows down slows all of them."""
-    times: list[list[float]] = [[] for _ in works]
-    for turn in range(rounds + 5):
-        for work, spent in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            if turn >= 5:
-                spent.append(time.perf_counter() - start)
-    return [statistics.median(spent) for spent in times]
+from tests.benchmarks.networks import LENGTHS, TITLES, agree, folder, ids, plain, said
+from tests.benchmarks.timing import ROUNDS, Row, at_lengths, medians, row
 
 
-def measure() -> list[tuple[str, str, str, str]]:
+def measure() -> list[Row]:
     """Rows of (what, ours, peer, ratio)."""
-    model = engine.load("minilm")
-    folder = model.card.folder()
-    plain, eager = (
-        BertModel.from_pretrained(folder, attn_implementation=how, add_pooling_layer=False).eval()
-        for how in ("sdpa", "eager")
-    )
-    rows = []
-    for length in (16, 128, 512):
-        ids = [101] + [2000 + 7 * i for i in range(length - 2)] + [102]
-        batch = torch.tensor([ids])
-        inputs = model.inputs(ids={"encoder": ids})
+    rows = [one for kind, title in TITLES.items() for one in beside(kind, title, folder(kind))]
+    return rows + beside("bert", "MiniLM", engine.card("minilm").folder())
 
-        def forward(network: BertModel, batch: torch.Tensor = batch, **options: bool) -> None:
-            with torch.inference_mode():
-                network(batch, **options)
 
-        def silent(batch: torch.Tensor = batch) -> None:
-            with torch.inference_mode():
-                model.network(batch, tap=SILENT)
-
-        peer, everything, ours, traced = medians(
-            lambda: forward(plain),
-            lambda: forward(eager, output_attentions=True, output_hidden_states=True),
-            silent,
+def beside(kind: str, title: str, place: Path, lengths: tuple[int, ...] = LENGTHS, rounds: int = ROUNDS) -> list[Row]:
+    """Three rows of one network: nobody watching, everything recorded, and `transformers` recording what it can."""
+    model = engine.load(place)
+    fused = plain(kind, place, "sdpa")
+    eager = plain(kind, place, "eager", output_attentions=True, output_hidden_states=True)
+    times = []
+    for length in lengths:
+        tokens = ids(length)
+        batch = torch.tensor([tokens])
+        inputs = model.inputs(ids={model.family.stacks[0]: tokens})
+        expected = said(fused(batch))
+        agree(silent(model, inputs), expected)
+        agree(recorded(model, inputs), expected)
+        agree(said(eager(batch)), expected)
+        works = (
+            partial(fused, batch),
+            partial(silent, model, inputs),
             partial(engine.trace, model, inputs),
+            partial(eager, batch),
         )
-        peer_text = f"{peer * 1e3:.2f} ms"
-        rows.append(
-            (f"forward, nobody watching, {length} tokens", f"{ours * 1e3:.2f} ms", peer_text, f"{ours / peer:.2f}")
-        )
-        rows.append(
-            (
-                f"trace, every site recorded, {length} tokens",
-                f"{traced * 1e3:.2f} ms",
-                peer_text,
-                f"{traced / peer:.2f}",
-            )
-        )
-        rows.append(
-            (
-                f"(transformers with output_attentions, {length} tokens)",
-                f"{everything * 1e3:.2f} ms",
-                peer_text,
-                f"{everything / peer:.2f}",
-            )
-        )
-    return rows
+        times.append([1e3 * seconds for seconds in medians(*works, rounds=rounds)])
+    peer, alone, traced, kept = map(list, zip(*times, strict=True))
+    where = at_lengths(lengths)
+    return [
+        row(f"{title}, nobody watching, {where}", alone, peer, "ms"),
+        row(f"{title}, every site recorded, {where}", traced, peer, "ms"),
+        row(f"({title}, `transformers` eager with attentions and hidden states, {where})", kept, peer, "ms"),
+    ]
+
+
+def silent(model: engine.Model, inputs: engine.Inputs) -> Tensor:
+    """What the network says where nobody watches, at the positions that a trace holds a prediction for."""
+    with torch.inference_mode():
+        hidden = model.family.run(model.network, inputs.tokens, SILENT)
+        asked = questions(model, inputs)
+        return model.head(hidden[:, asked]) if asked else hidden
+
+
+def recorded(model: engine.Model, inputs: engine.Inputs) -> Tensor:
+    """The same, of the residual stream that a trace holds."""
+    trace = engine.trace(model, inputs)
+    last = trace[[address for address in trace.addresses() if address.endswith(".resid.post")][-1]][None]
+    asked = questions(model, inputs)
+    if not asked:
+        return last
+    logits = model.unembed(last[:, asked])
+    assert logits is not None
+    return logits
+
+
+def questions(model: engine.Model, inputs: engine.Inputs) -> list[int]:
+    """The positions whose prediction a trace holds."""
+    return model.family.asks(inputs.tokens[model.family.stacks[-1]]) if model.predicts else []

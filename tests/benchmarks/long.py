@@ -1,8 +1,7 @@
-"""Long texts, GPT-2 small's shape: what tracing and deriving 8,192 tokens takes, overviews, and bytes on the wire."""
+"""Long texts, GPT-2 small's shape: what tracing and deriving 8,192 tokens takes, and overviews."""
 
 from __future__ import annotations
 
-import gzip
 import statistics
 import time
 from collections.abc import Callable
@@ -11,13 +10,12 @@ from pathlib import Path
 import torch
 
 import engine
-from app.caching import LEVEL
-from app.wire import bytes_of
 from tests.benchmarks import gpt2
 from tests.benchmarks.memory import run
 
 EVERYTHING = """
-import resource, time, torch
+import time, torch
+from tests.benchmarks.timing import peak
 torch.set_num_threads(2)
 import engine
 model = engine.load({folder!r})
@@ -31,7 +29,7 @@ for layer in range(12):
     engine.attention(trace, layers=[layer], heads=[layer], size=256)
 engine.attention(trace, layers=[0], size=48)
 engine.heads(trace, layers=[0])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, trace.nbytes / 2**20, traced)
+print(peak(), trace.nbytes / 2**20, traced)
 """
 
 EAGER = 12 * 12 * gpt2.POSITIONS**2 * 4 / 2**20  # MiB of attention weights alone
@@ -46,7 +44,7 @@ def measure() -> list[tuple[str, str, str, str]]:
             ("… of which kept in the trace", f"{kept:.0f} MiB", f"{EAGER:.0f} MiB eagerly", f"{kept / EAGER:.2f}"),
             ("… seconds of tracing", f"{seconds:.1f} s", "", ""),
         ]
-        return rows + overviews(folder) + wire(folder)
+        return rows + overviews(folder)
 
 
 def overviews(folder: Path) -> list[tuple[str, str, str, str]]:
@@ -62,21 +60,6 @@ def overviews(folder: Path) -> list[tuple[str, str, str, str]]:
             what = f"256 × 256 overview of one head, {length:,} tokens, {threads} thread{'s' * (threads > 1)}"
             rows.append(row(what, took, "ms", goal))
     return rows
-
-
-def wire(folder: Path) -> list[tuple[str, str, str, str]]:
-    """All 144 maps of 128 tokens as u8."""
-    trace = engine.trace(engine.load(folder), ids={"decoder": [3 + (7 * i * i) % 250 for i in range(128)]})
-    took = median(lambda: bytes_of(engine.attention(trace).values.numpy(), 0.0, 1.0))
-    maps = bytes_of(engine.attention(trace).values.numpy(), 0.0, 1.0).tobytes()
-    packing = median(lambda: gzip.compress(maps, LEVEL, mtime=0))
-    packed = len(gzip.compress(maps, LEVEL, mtime=0))
-    return [
-        row("all 144 maps of 128 tokens, u8, before compression", len(maps) / 1e6, "MB", 2.5),
-        row("… as sent, gzip", packed / 1e6, "MB", 2.5),
-        row("… derived", took, "ms", 150.0),
-        ("… packed", f"{packing:.1f} ms", "", ""),
-    ]
 
 
 def row(what: str, ours: float, unit: str, goal: float | None) -> tuple[str, str, str, str]:
