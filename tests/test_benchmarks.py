@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def test_everybody_runs_the_same_network(kind: str) -> None:
         "tiny, every site recorded, 4 / 8 tokens",
         "(tiny, `transformers` eager with attentions and hidden states, 4 / 8 tokens)",
     ]
-    assert all(float(ratio) > 0 for one in rows for ratio in one[3].split(" / "))
+    # How large a ratio is depends on who else uses the machine, so only its form is looked at.
+    assert all(re.fullmatch(r"\d+\.\d\d / \d+\.\d\d", one[3]) for one in rows)
 
 
 def test_a_network_that_says_something_else_is_not_measured() -> None:
