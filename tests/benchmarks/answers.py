@@ -77,11 +77,11 @@ def maps(kind: str, title: str, place: Path, length: int = LENGTH, rounds: int =
     ]
     pages = peers.ask("views", kind, str(place), str(length))
     for view in ("head_view", "model_view"):
-        what = f"the same beside BertViz' `{view}`: time / MB / MB in gzip"
+        what = f"the same beside BertViz' `{view}`: ms / MB / MB in gzip"
         if pages is None:
             rows.append(peers.missing(what))
             continue
         page = pages[view]
         theirs = [page["ms"], page["bytes"] / 1e6, page["packed"] / 1e6]
-        rows.append(row(what, [1e3 * took, *sizes], theirs, "ms / MB / MB"))
+        rows.append(row(what, [1e3 * took, *sizes], theirs))
     return rows

@@ -60,7 +60,7 @@ def folder(kind: str, **sizes: int) -> Path:
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
     about = KINDS[kind]
-    place = Path(_root().name) / "-".join([kind, *map(str, sizes.values())])
+    place = Path(_root().name) / "-".join(["random", kind, *map(str, sizes.values())])  # no name of a model
     about.saved(about.config(**sizes)).save_pretrained(place)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())  # each byte of a text is a token
     tokenizer = tokenizers.Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))

@@ -31,10 +31,15 @@ def medians(*works: Callable[[], object], rounds: int = ROUNDS, warm: int = WARM
     return [statistics.median(spent) for spent in times]
 
 
-def row(what: str, ours: list[float], beside: list[float], unit: str) -> Row:
+def row(what: str, ours: list[float], beside: list[float], unit: str = "") -> Row:
     """One row of several measurements, in the order in which `what` names them."""
     ratios = [mine / other for mine, other in zip(ours, beside, strict=True)]
-    return what, f"{several(ours)} {unit}", f"{several(beside)} {unit}", " / ".join(f"{ratio:.2f}" for ratio in ratios)
+    return (
+        what,
+        f"{several(ours)} {unit}".rstrip(),
+        f"{several(beside)} {unit}".rstrip(),
+        " / ".join(f"{ratio:.2f}" for ratio in ratios),
+    )
 
 
 def several(numbers: list[float]) -> str:
