@@ -53,7 +53,7 @@ export function mountControls(store) {
   });
 
   const ways = /** @type {HTMLElement} */ (document.querySelector("[data-state=direction]"));
-  /** What there is to look at: heads, recurrent states, what comes next; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean, generate: boolean}} there */
+  /** What there is to look at: heads, recurrent states, what comes next; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean, generate: boolean, steps: boolean}} there */
   function offer({ heads, directions, ...there }) {
     if (!directions) ways.hidden = true;
     for (const tab of tabs) tab.hidden = !(there[/** @type {keyof typeof there} */ (tab.dataset.view)] ?? heads);

@@ -27,6 +27,7 @@ import { mountLines } from "./views/lines.js";
 import { mountLongmap } from "./views/longmap.js";
 import { mountNext } from "./views/next.js";
 import { mountStateGrid } from "./views/stategrid.js";
+import { mountSteps } from "./views/steps.js";
 import { mountStates } from "./views/states.js";
 import { mountTable } from "./views/table.js";
 import { mountText } from "./views/text.js";
@@ -273,9 +274,10 @@ const VIEWS = {
   table: (/** @type {HTMLElement} */ host) => mountTable(host),
   states: (/** @type {HTMLElement} */ host) => mountStates(host, actions),
   generate: (/** @type {HTMLElement} */ host) => mountGenerate(host, playing),
+  steps: (/** @type {HTMLElement} */ host) => mountSteps(host, { api: session.api, set: (patch) => store.set(patch), lock: (query) => store.set({ query, key: null }), say, refresh, detail: () => session.detail }),
 };
 
-/** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>, sentence?: (scene: Scene) => string, play?: () => void}} View */
+/** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>, sentence?: (scene: Scene) => string, play?: () => void, ready?: () => boolean}} View */
 /** @type {{name: keyof typeof VIEWS, view: View} | null} */
 let mounted = null;
 
@@ -391,7 +393,7 @@ function render() {
   scene = sceneOf(drawn, session, cursor, over, player);
   if (!scene) return;
   session.follow(drawn, scene);
-  controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length), generate: session.generates === true });
+  controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length), generate: session.generates === true, steps: true });
   offerSites(scene);
   captions.update(scene);
   sidebarOf(scene.sidebar).update(scene);
@@ -401,7 +403,7 @@ function render() {
   inspector.update(scene);
   const words = mounted?.view.sentence?.(scene) ?? sentence(scene);
   if (words && words !== spoken) say((spoken = words));
-  document.documentElement.dataset.ready = String(!session.busy && !player.busy && complete(scene));
+  document.documentElement.dataset.ready = String(!session.busy && !player.busy && complete(scene) && (mounted?.view.ready?.() ?? true));
 }
 
 /** A long text has a heat map of its own. @returns {keyof typeof VIEWS} */

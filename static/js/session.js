@@ -57,6 +57,8 @@ export class Session {
   tiles;
   /** @type {Map<string, import("./recurrent.js").RecurrentSite[]>} by model */
   #recurrent = new Map();
+  /** @type {Map<string, any>} what the server says of a model */
+  #details = new Map();
   /** @type {Map<string, boolean | null>} by model */
   #generates = new Map();
   /** @type {Map<string, string>} what each channel was last asked for */
@@ -118,9 +120,16 @@ export class Session {
     return (this.trace && this.#generates.get(this.trace.model)) ?? null;
   }
 
+  /** The model as the server describes it; null until it has. */
+  get detail() {
+    return (this.trace && this.#details.get(this.trace.model)) ?? null;
+  }
+
   /** What a model is made of, as the server describes it. @param {{id: string, sites: any[] | null, generates: boolean | null}} detail */
-  describe({ id, sites, generates }) {
+  describe(detail) {
+    const { id, sites, generates } = detail;
     if (!sites) return;
+    this.#details.set(id, detail);
     this.#recurrent.set(id, recurrentSites(sites));
     this.#generates.set(id, generates);
   }

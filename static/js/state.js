@@ -17,7 +17,7 @@
  * @property {number | "all"} layer the focused head's layer; "all" where heads of every layer are taken together
  * @property {number | "mean" | "max"} head
  * @property {HeadRef[]} also heads compared with the focused one
- * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states" | "generate"} view
+ * @property {"heatmap" | "lines" | "text" | "bars" | "table" | "states" | "generate" | "steps"} view
  * @property {number | null} query the locked row
  * @property {number | null} key the locked column; with a query, a locked cell
  * @property {{query: number, key: number, span: number} | null} window the part of a long map that is looked at: its first query and key, and tokens along a side
@@ -35,6 +35,9 @@
  * @property {number} penalty for what stands there already
  * @property {number} seed
  * @property {number} beams
+ * @property {string} story the storyboard that is played; "" for the first there is
+ * @property {string} at its step
+ * @property {"off" | "on"} predict whether a step hides its result at first
  * @property {"to" | "by"} direction what a token attends to, or what attends to it
  * @property {"light" | "viridis" | "cividis"} palette
  * @property {"linear" | "log"} scale
@@ -119,7 +122,7 @@ export const FIELDS = {
     write: (refs) => refs.map(refName).join(","),
     moves: true,
   },
-  view: { ...choice("heatmap", "lines", "text", "bars", "table", "states", "generate"), moves: true },
+  view: { ...choice("heatmap", "lines", "text", "bars", "table", "states", "generate", "steps"), moves: true },
   query: { ...position, moves: true },
   key: { ...position, moves: true },
   window: {
@@ -145,6 +148,9 @@ export const FIELDS = {
   penalty: { fallback: 1, read: (w) => decimal(w, 100, above), write: String },
   seed: whole(0, 0, 999_999_999_999_999),
   beams: whole(1, 1, 16),
+  story: { ...words(""), moves: true },
+  at: words(""),
+  predict: choice("off", "on"),
   direction: { ...choice("to", "by"), moves: true },
   palette: choice("light", "viridis", "cividis"),
   scale: choice("linear", "log"),

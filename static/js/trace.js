@@ -212,7 +212,7 @@ export function mend(state, trace, states, generates) {
   if (states) Object.assign(patch, mendStates(state, trace, states));
   if (state.window && !(attention && isLong(attention))) patch.window = null;
   if (!attention) {
-    if (state.view !== "states" && (state.view !== "generate" || generates === false)) patch.view = "states";
+    if (state.view !== "states" && state.view !== "steps" && (state.view !== "generate" || generates === false)) patch.view = "states";
     if (state.query !== null) patch.query = patch.key = null;
     return patch;
   }

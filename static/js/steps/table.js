@@ -1,0 +1,39 @@
+// @ts-check
+/** A scene in words and exact numbers, for those who read or listen instead of looking. */
+import { h } from "../dom.js";
+import { exact } from "../format.js";
+
+/** @typedef {import("./parts.js").Part} Part */
+
+/** The numbers of a part, all of them. @param {Part} part @returns {ArrayLike<number>} */
+export function numbersOf(part) {
+  if (part.kind === "number") return [part.value];
+  if (part.kind === "strip" || part.kind === "matrix" || part.kind === "chart") return part.values;
+  if (part.kind === "clocks") return part.after;
+  return [];
+}
+
+/** @param {import("./parts.js").Scene} scene @param {boolean} predicting results stay hidden */
+export function tableOf(scene, predicting) {
+  const lines = [scene.head, ...scene.lines, scene.foot].filter((line) => line !== null && line !== undefined);
+  return h(
+    "div.scroller",
+    { tabindex: 0, role: "region", "aria-label": "The numbers of this step" },
+    h(
+      "table",
+      {},
+      h("caption", {}, "What stands in each line, with every digit"),
+      h("tbody", {}, ...lines.map((line) => h("tr", {}, ...line.parts.filter((part) => part.kind !== "bar").map((part) => cell(part, predicting))))),
+    ),
+  );
+}
+
+/** @param {Part} part @param {boolean} predicting */
+function cell(part, predicting) {
+  if (part.kind === "token") return h("th", { scope: "row" }, part.text);
+  if (part.kind === "op" || part.kind === "phrase") return h("td", {}, part.text);
+  if (part.kind === "weights") return h("td", {}, `${part.name}, ${part.rows} × ${part.cols}`);
+  const name = part.kind === "number" ? "" : `${part.name}: `;
+  if (predicting && part.result) return h("td", {}, `${name}?`);
+  return h("td", { "data-source": part.source }, name, h("span.number", {}, Array.from(numbersOf(part), exact).join(" ")));
+}

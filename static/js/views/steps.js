@@ -1,0 +1,347 @@
+// @ts-check
+/** Steps: plays a storyboard of the network's own numbers. What is computed from something travels from where that stood. */
+import { byId, h, icon } from "../dom.js";
+import { rowOf, strongest } from "../matrix.js";
+import { drawScene, pictureOf } from "../steps/draw.js";
+import { storyboards } from "../steps/storyboards.js";
+import { MOST } from "../steps/subject.js";
+import { tableOf } from "../steps/table.js";
+import { href } from "../steps/tensors.js";
+
+/** @typedef {import("../scene.js").Scene} Scene */
+/** @typedef {import("../steps/parts.js").Step} Step */
+/** @typedef {import("../steps/parts.js").Storyboard} Storyboard */
+/** @typedef {import("../steps/tensors.js").All} All */
+
+const TRAVEL = 340; // milliseconds
+const BEAT = 4000; // milliseconds that a step stays at speed 1
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/**
+ * @param {HTMLElement} host
+ * @param {{api: import("../api.js").Api, set: (patch: Partial<import("../state.js").State>) => void, lock: (query: number) => void, say: (sentence: string) => void, refresh: () => void, detail: () => any}} given
+ */
+export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
+  /** @type {Scene | null} */
+  let scene = null;
+  /** @type {Storyboard[]} */
+  let boards = [];
+  let boardsOf = "";
+  /** @type {Storyboard | null} */
+  let board = null;
+  let index = 0;
+  let asked = "";
+  let shown = "";
+  /** @type {All | null} */
+  let got = null;
+  let problem = "";
+  let revealed = false;
+  let playing = false;
+  let speed = 1;
+  /** @type {number | undefined} */
+  let timer;
+
+  // ---------------------------------------------------------------- what stands there
+
+  const title = h("h3.title", { id: "step-title" });
+  const sentence = h("p.sentence");
+  const formula = h("div.step-formula");
+  const stage = h("div.stage-room");
+  const note = h("p.aside.note");
+  const act = (/** @type {string} */ name, /** @type {string} */ words, /** @type {() => void} */ go) => h("button.quiet.iconic.bare", { type: "button", title: words, "aria-label": words, onclick: go }, icon(name));
+  const play = act("play", "Play (Space)", () => toggle());
+  const scrub = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 0, max: 1, step: 1, "aria-label": "Step", oninput: () => go(Number(scrub.value)) }));
+  const names = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Go to step", onchange: () => go(names.selectedIndex) }));
+  const pace = /** @type {HTMLSelectElement} */ (
+    h("select", { "aria-label": "Speed", title: "Speed", onchange: () => (speed = Number(pace.value)) }, ...[0.5, 1, 2, 4].map((x) => h("option", { value: x, selected: x === 1 }, `${x}×`)))
+  );
+  const transport = h(
+    "div.step-transport",
+    { role: "group", "aria-label": "Player" },
+    act("first", "First step (Home)", () => go(0)),
+    act("back", "Step back (←)", () => go(index - 1)),
+    play,
+    act("forward", "Step forward (→)", () => forward()),
+    act("last", "Last step (End)", () => go(Infinity)),
+    scrub,
+    names,
+    pace,
+  );
+  const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, "What comes out? Think, then click or press Enter");
+  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula), h("div.step-stage", {}, stage, reveal), note, transport));
+  stage.addEventListener("click", () => unveil());
+
+  const story = byId("story");
+  const chooseStory = () => set({ story: story.value, at: "" });
+  story.addEventListener("change", chooseStory);
+
+  // ---------------------------------------------------------------- going through
+
+  /** @param {number} to */
+  function go(to) {
+    if (!board) return;
+    const next = Math.min(board.steps.length - 1, Math.max(0, to));
+    if (next === index) return stop();
+    set({ at: board.steps[next].id, story: board.id });
+  }
+
+  const veiled = () => scene?.state.predict === "on" && !revealed;
+
+  function forward() {
+    if (veiled()) return unveil();
+    go(index + 1);
+  }
+
+  function unveil() {
+    if (!veiled()) return;
+    revealed = true;
+    shown = "";
+    draw();
+  }
+
+  function toggle() {
+    if (playing) return stop();
+    playing = true;
+    if (board && index === board.steps.length - 1) go(0);
+    mark();
+    beat();
+  }
+
+  function stop() {
+    playing = false;
+    clearTimeout(timer);
+    mark();
+  }
+
+  function beat() {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      if (!board || (index === board.steps.length - 1 && !veiled())) return stop();
+      forward();
+      beat();
+    }, BEAT / speed);
+  }
+
+  function mark() {
+    play.replaceChildren(icon(playing ? "pause" : "play"));
+    play.title = playing ? "Pause (Space)" : "Play (Space)";
+    play.setAttribute("aria-label", play.title);
+  }
+
+  /** Keys of a clicker and of a player, wherever the focus is that does not use them itself. @param {KeyboardEvent} event */
+  function key(event) {
+    const target = /** @type {Element} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (target.closest("input, textarea, select, [role=tab], [role=radio], [role=menu], #grids canvas, .scroller")) return;
+    const pressed = target.closest("button, a");
+    const does = /** @type {Record<string, () => void>} */ ({
+      ArrowLeft: () => go(index - 1),
+      PageUp: () => go(index - 1),
+      ArrowRight: forward,
+      PageDown: forward,
+      Home: () => go(0),
+      End: () => go(Infinity),
+      ...(pressed ? {} : { " ": toggle }),
+      ...(veiled() && !pressed ? { Enter: unveil } : {}),
+    })[event.key];
+    if (!does) return;
+    event.preventDefault();
+    event.stopPropagation();
+    does();
+  }
+  document.addEventListener("keydown", key, true);
+
+  // ---------------------------------------------------------------- numbers
+
+  /** @param {Step} step @returns {Promise<All>} */
+  async function fetched(step) {
+    const trace = /** @type {Scene} */ (scene).trace.id;
+    const entries = await Promise.all(Object.entries(step.needs).map(async ([name, need]) => /** @type {const} */ ([name, await part(need, need.trace ?? trace)])));
+    return Object.fromEntries(entries);
+  }
+
+  /** @type {Map<string, Promise<import("../steps/tensors.js").Got>>} what is on its way is not asked for twice */
+  const flying = new Map();
+  /** @param {import("../steps/tensors.js").Need} need @param {string} trace */
+  function part(need, trace) {
+    const name = need.body ? JSON.stringify(need.body) : `${trace} ${href(need)}`;
+    const asking = flying.get(name) ?? answer(need, trace, `steps ${name}`).finally(() => flying.delete(name));
+    flying.set(name, asking);
+    return asking;
+  }
+
+  /** @param {import("../steps/tensors.js").Need} need @param {string} trace @param {string} channel */
+  async function answer(need, trace, channel) {
+    if (need.body) return { shape: [], data: new Float32Array(), body: await api.post(need.path, need.body, channel) };
+    const { shape, data } = await api.tensor(`traces/${trace}/${need.path}`, need.pick, channel);
+    return { shape, data: /** @type {Float32Array} */ (data) };
+  }
+
+  /** The steps of a storyboard that are made of another trace, once that is here. @param {Storyboard} one @param {string} name */
+  async function grow(one, name) {
+    asked = name;
+    got = null;
+    try {
+      const made = await api.post("traces", /** @type {object} */ (one.first), `steps ${name}`);
+      one.steps = /** @type {NonNullable<Storyboard["grow"]>} */ (one.grow)(made);
+    } catch (error) {
+      if (asked !== name) return;
+      problem = /** @type {Error} */ (error).message;
+      got = {};
+      stage.replaceChildren(h("p.empty", {}, problem));
+    }
+    refresh();
+  }
+
+  /** @param {string} name */
+  async function ask(name) {
+    asked = name;
+    got = null;
+    problem = "";
+    if (!board) return;
+    const [step, after] = [board.steps[index], board.steps[index + 1]];
+    try {
+      const all = await fetched(step);
+      if (asked !== name) return;
+      got = all;
+    } catch (error) {
+      if (asked !== name) return;
+      problem = /** @type {Error} */ (error).message;
+      got = {};
+    }
+    draw();
+    refresh();
+    if (after) fetched(after).catch(() => null); // only sooner; what fails is asked again when it is shown
+  }
+
+  // ---------------------------------------------------------------- drawing
+
+  function draw() {
+    if (!scene || !board || !got) return;
+    const step = board.steps[index];
+    const { state, theme } = scene;
+    const name = [asked, theme, state.palette, state.form, state.predict, revealed].join();
+    if (name === shown) return;
+    const moved = shown !== "" && shown.split(",")[0] !== "";
+    shown = name;
+    const hides = veiled();
+    host.firstElementChild?.classList.toggle("predicting", hides);
+    reveal.hidden = !hides;
+    if (problem) {
+      stage.replaceChildren(h("p.empty", {}, problem));
+      return;
+    }
+    const picture = step.scene(got);
+    note.textContent = picture.note ?? "";
+    formula.replaceChildren(step.formula?.(got) ?? "");
+    if (state.form === "table") return stage.replaceChildren(tableOf(picture, hides));
+    const drawn = drawScene(picture, { theme, palette: state.palette, choose: lock });
+    const before = moved && !still() ? boxes(stage) : null;
+    stage.replaceChildren(drawn);
+    const lit = drawn.querySelector(".line.now:not(.head)");
+    if (lit && drawn.scrollHeight > stage.clientHeight + 1) stage.scrollTop = /** @type {HTMLElement} */ (lit).offsetTop - stage.clientHeight / 2;
+    if (before) travel(drawn, before);
+  }
+
+  /** @param {HTMLElement} root @returns {Map<string, DOMRect>} */
+  const boxes = (root) => new Map([...root.querySelectorAll("[data-key]")].map((one) => [String(/** @type {HTMLElement} */ (one).dataset.key), one.getBoundingClientRect()]));
+
+  /** What was there moves to its new place; what is new comes from what it was made of. @param {HTMLElement} drawn @param {Map<string, DOMRect>} before */
+  function travel(drawn, before) {
+    const parts = /** @type {HTMLElement[]} */ ([...drawn.querySelectorAll(".part")]);
+    const now = parts.map((part) => part.getBoundingClientRect()); // all measured before any is moved
+    const options = { duration: TRAVEL / Math.max(1, speed / 2), easing: "cubic-bezier(0.3, 0, 0.2, 1)" };
+    parts.forEach((part, i) => {
+      const own = before.get(part.dataset.key ?? "");
+      const origin = own ?? before.get(part.dataset.from ?? "");
+      const box = now[i];
+      if (!origin) {
+        if (part.dataset.key || part.classList.contains("result")) part.animate([{ opacity: 0 }, { opacity: 1 }], options);
+        return;
+      }
+      const [x, y] = [origin.left - box.left, origin.top - box.top];
+      const sized = own && part.querySelector("canvas") && box.width > 0 && box.height > 0;
+      const grown = sized ? ` scale(${origin.width / box.width}, ${origin.height / box.height})` : "";
+      if (!x && !y && !grown && own) return;
+      part.animate([{ transform: `translate(${x}px, ${y}px)${grown}`, transformOrigin: "0 0", opacity: own ? 1 : 0 }, { transform: "none", transformOrigin: "0 0", opacity: 1 }], options);
+    });
+  }
+
+  /** What the storyboards are made of. @param {Scene} now */
+  function subjectOf(now) {
+    const { state, trace, attention, chosen, heads, recurrent, site } = now;
+    const model = detail();
+    if (!model) return null;
+    const [query, key] = [chosen?.query ?? 0, chosen?.key ?? 0];
+    const row = heads[0] && rowOf(heads[0].whole, query);
+    const all = attention ? attention.keys.map((_, i) => i) : [];
+    const keys = row && all.length > MOST ? strongest(row, MOST).sort((a, b) => a - b) : all;
+    const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
+    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, recurrent: recurrent ?? [], site, continued: null };
+  }
+
+  return {
+    /** @param {Scene} next */
+    update(next) {
+      scene = next;
+      const subject = subjectOf(next);
+      if (!subject || (next.attention && !next.chosen)) return;
+      const name = [next.trace.id, next.attention?.stack, next.attention?.block.name, subject.layer, subject.head, subject.query, subject.key, subject.site?.address].join(" ");
+      if (name !== boardsOf) {
+        boardsOf = name;
+        boards = storyboards(subject);
+        const offers = boards.map((one) => one.id).join();
+        if (story.dataset.offers !== offers) {
+          story.dataset.offers = offers;
+          story.replaceChildren(...boards.map((one) => h("option", { value: one.id }, one.name)));
+        }
+      }
+      board = boards.find(({ id }) => id === next.state.story) ?? boards[0] ?? null;
+      if (!board) return;
+      story.value = board.id;
+      if (!board.steps.length) {
+        const growing = `${name} ${board.id}`;
+        if (asked !== growing) grow(board, growing);
+        return;
+      }
+      index = Math.max(0, board.steps.findIndex(({ id }) => id === next.state.at));
+      const wanted = `${name} ${board.id} ${board.steps[index].id}`;
+      if (wanted !== asked) {
+        if (asked) revealed = false;
+        caption();
+        ask(wanted);
+      } else draw();
+    },
+    /** Whether what the address names is on screen. */
+    ready: () => got !== null && shown !== "",
+    /** @param {Scene} now */
+    sentence(now) {
+      const step = board?.steps[index];
+      return now && step ? `${step.title}. ${step.sentence}` : "";
+    },
+    image: () => pictureOf(stage),
+    unmount() {
+      stop();
+      document.removeEventListener("keydown", key, true);
+      story.removeEventListener("change", chooseStory);
+    },
+  };
+
+  function caption() {
+    if (!board) return;
+    const { steps } = board;
+    const step = steps[index];
+    title.replaceChildren(h("span.count", {}, `${index + 1} of ${steps.length}`), " ", step.title);
+    sentence.textContent = step.sentence;
+    const offers = steps.map(({ title: name }) => name).join("\n");
+    if (names.dataset.offers !== offers) {
+      names.dataset.offers = offers;
+      names.replaceChildren(...steps.map(({ id, title: name }, i) => h("option", { value: id }, `${i + 1}  ${name}`)));
+    }
+    names.selectedIndex = index;
+    scrub.max = String(steps.length - 1);
+    scrub.value = String(index);
+    scrub.setAttribute("aria-valuetext", `${index + 1} of ${steps.length}: ${step.title}`);
+    say(`${step.title}. ${step.sentence}`);
+  }
+}
