@@ -1,0 +1,301 @@
+"""Storyboards: each plays to its end in every family, and every number that it shows is the API's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import FLAGSHIP, Open, Visit
+from tests.browser.test_access import STILL, serious
+
+SOURCE = "two dogs run in the snow"
+TARGET = "deux chiens dorment"
+MASKED = "two dogs [MASK] in the snow"
+CROSS = {"target": TARGET, "stack": "decoder", "block": "cross"}
+AT_IT = {"text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2, "view": "steps"}
+
+HEAD = ["match", "scale", "softmax", "weigh", "sum"]
+WHOLE = ["scores", "pattern", "mix", "heads", "concat", "residual"]
+EVERY = {
+    "attention": ["project", *HEAD, *WHOLE],
+    "layers": ["layer-0-self", "layer-0-mlp", "layer-1", "layer-2", "growth"],
+}
+MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
+    ("tiny-bert-mlm", {"text": MASKED}, {"attention": ["project", *HEAD, *WHOLE], "network": ["positions", "say"]}),
+    ("tiny-bert-tokens", {}, {"attention": ["project", *HEAD], "network": ["tokens", "embed", "enter", "say"]}),
+    ("tiny-roberta", {}, {"attention": ["project", *HEAD, *WHOLE], "network": EVERY["layers"]}),
+    (
+        "tiny-gpt2",
+        {"query": 3},
+        {"attention": ["scale", "mask", "softmax", *WHOLE], "network": ["positions", "say"], "generation": ["cache"]},
+    ),
+    (
+        "tiny-llama",
+        {"query": 3},
+        {"attention": ["turn", "mask", *WHOLE], "network": ["positions", "say"], "generation": ["choose-0", "cache"]},
+    ),
+    ("tiny-t5", {"target": TARGET}, {"attention": ["mask", "residual"], "network": ["positions"], "translation": []}),
+    (
+        "tiny-t5",
+        CROSS,
+        {"attention": ["project", "match", "softmax", *WHOLE], "network": ["layer-0-cross"], "translation": ["word-2"]},
+    ),
+    ("tiny-marian", CROSS, {"attention": ["scale", "residual"], "translation": ["encode", "word-0", "word-2"]}),
+    (
+        "tiny-gru",
+        {"target": TARGET},
+        {"attention": ["project", "add", "match", "softmax", "sum", "pattern"], "translation": ["encode", "word-2"]}
+        | {"time": ["read", "gates", "hidden", "time-5", "states", "bridge"], "backwards": ["reach"]},
+    ),
+    ("tiny-lstm", {"target": TARGET}, {"time": ["gates", "cell", "bridge", "say"], "backwards": ["backward", "reach"]}),
+    ("tiny-luong", {"target": TARGET}, {"attention": ["match", "softmax", "pattern"], "translation": ["word-1"]}),
+    ("tiny-sentiment", {}, {"attention": ["add", "sum"], "time": ["cell", "say"], "backwards": ["reach"]}),
+    ("tiny-numbers", {"text": "1 1 2 3 5"}, {"attention": ["match", "sum"], "time": ["hidden", "say"]}),
+    ("tiny-lstm-tagger", {}, {"time": ["gates", "cell", "states", "say"]}),
+    ("tiny-rnn", {}, {"time": ["hidden", "states", "say"], "backwards": ["forward", "reach"], "generation": []}),
+]
+
+SHOWN = """() => [...document.querySelectorAll('.stage-room td[data-source]')]
+    .map(cell => [cell.dataset.source, cell.querySelector('.number').textContent])"""
+
+
+def step(seen: Visit) -> str:
+    return str(seen.page.eval_on_selector(".step-transport select", "names => names.value"))
+
+
+def steps(seen: Visit) -> list[str]:
+    return list(seen.page.eval_on_selector_all(".step-transport select:first-of-type option", "all => all.map(o => o.value)"))
+
+
+def press(seen: Visit, key: str) -> Visit:
+    seen.page.keyboard.press(key)
+    return seen.settle()
+
+
+def numbers(text: str) -> list[float]:
+    return [float(one.replace("−", "-").replace("Infinity", "inf")) for one in text.split()]
+
+
+def flat(values: Any) -> list[float]:
+    if isinstance(values, list):
+        return [x for value in values for x in flat(value)]
+    return [-math.inf if values is None else values]
+
+
+class Api:
+    """The trace that the page shows, and the numbers under its addresses."""
+
+    def __init__(self, seen: Visit, what: dict[str, str]) -> None:
+        self.root = f"{seen.server}/api/v1"
+        self.kept: dict[str, list[float]] = {}
+        self.traces = [httpx.post(f"{self.root}/traces", json=what).json()["id"]]
+        seen.page.on("request", self._notice)
+
+    def _notice(self, request: Any) -> None:
+        if "/traces/" in request.url:
+            trace = request.url.split("/traces/")[1].split("/")[0]
+            if trace not in self.traces:
+                self.traces.append(trace)
+
+    def at(self, source: str) -> list[list[float]]:
+        """What the traces that the page asked about hold there: a storyboard may show a second one, of a longer text."""
+        found = []
+        for trace in self.traces:
+            url = f"{self.root}/traces/{trace}/{source}"
+            if url not in self.kept:
+                answer = httpx.get(url, headers={"accept": "application/json"})
+                self.kept[url] = flat(answer.json()["values"]) if answer.status_code == 200 else []
+            found.append(self.kept[url])
+        return found
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "wanted"), MODELS, ids=[f"{name}-{more.get('block', '')}" for name, more, _ in MODELS]
+)
+def test_every_storyboard_plays_to_its_end(
+    visit: Open, model: str, more: dict[str, Any], wanted: dict[str, list[str]]
+) -> None:
+    seen = visit({"text": SOURCE} | more | {"model": model, "view": "steps", "form": "table"}, **STILL)
+    said = {name: more[name] for name in ("text", "target") if name in more}
+    api = Api(seen, {"text": SOURCE, "model": model, **said})
+    offered = seen.page.eval_on_selector_all("#story option", "all => all.map(o => o.value)")
+    assert wanted.keys() <= set(offered)
+    for story in offered:
+        seen.page.select_option("#story", story)
+        seen.settle()
+        expect(seen.page.locator(".stage-room table")).to_be_visible()
+        ids = steps(seen)
+        assert set(wanted.get(story, [])) <= set(ids), story
+        compared = 0
+        for index, name in enumerate(ids):
+            expect(seen.page.locator(".step-transport select").first).to_have_value(name)
+            expect(seen.page.locator(".steps .count")).to_have_text(f"{index + 1} of {len(ids)}")
+            expect(seen.page.locator(".stage-room .empty")).to_have_count(0)
+            for source, text in seen.page.evaluate(SHOWN):
+                on_screen = numbers(text)
+                held = [values for values in api.at(source) if len(values) == len(on_screen)]
+                assert any(values == pytest.approx(on_screen, rel=1e-5, abs=1e-7) for values in held), (name, source)
+                compared += 1
+            press(seen, "ArrowRight")
+        assert step(seen) == ids[-1], "the last step is the last"
+        assert compared or story == "say"
+
+
+def test_the_flagship_in_six_steps(visit: Open) -> None:
+    seen = visit(AT_IT, **STILL)
+    assert steps(seen) == EVERY["attention"]
+    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
+    place = {"layer": 5, "head": 11, "query": 10, "key": 2}
+    exact = httpx.get(f"{seen.server}/api/v1/traces/{trace}/arithmetic", params=place).json()
+    drawn = {}
+    for name in EVERY["attention"]:
+        assert step(seen) == name
+        line = ".scene .line.now:not(.head) .part.number .number, .scene .line.head .part.number .number"
+        drawn[name] = [title.split(": ")[-1] for title in seen.page.eval_on_selector_all(line, "all => all.map(o => o.title)")]
+        press(seen, "PageDown")
+    assert numbers(" ".join(drawn["match"])) == pytest.approx([exact["raw"]], rel=1e-5)
+    assert numbers(" ".join(drawn["scale"])) == pytest.approx([exact["raw"], exact["scaled"]], rel=1e-5)
+    softmax = [exact["row_max"], exact["denominator"], exact["score"], exact["numerator"], exact["weight"]]
+    assert numbers(" ".join(drawn["softmax"])) == pytest.approx(softmax, rel=1e-5)
+    assert numbers(" ".join(drawn["weigh"])) == pytest.approx([exact["weight"]], rel=1e-5)
+
+
+def test_a_step_is_a_link(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "softmax"}, **STILL)
+    expect(seen.page.locator(".steps .title")).to_contain_text("softmax")
+    expect(seen.page.locator(".step-formula")).to_contain_text("0.647")
+    press(seen, "ArrowRight")
+    assert "at=weigh" in seen.hash
+    again = visit(f"{seen.server}/{seen.hash}", **STILL)
+    assert step(again) == "weigh"
+
+
+def test_first_back_last_and_the_scrubber(visit: Open) -> None:
+    seen = visit(AT_IT, **STILL)
+    for key, name in {"End": "residual", "ArrowLeft": "concat", "PageUp": "heads", "Home": "project"}.items():
+        press(seen, key)
+        assert step(seen) == name
+    seen.page.locator(".step-transport input").focus()
+    press(seen, "ArrowRight")
+    assert step(seen) == "match"
+    seen.page.select_option(".step-transport select >> nth=0", "pattern")
+    seen.settle()
+    assert "at=pattern" in seen.hash
+    assert seen.page.get_attribute(".step-transport input", "aria-valuetext") == "8 of 12: Softmax, row by row"
+
+
+def test_space_plays_until_the_end(visit: Open) -> None:
+    seen = visit({"model": "tiny-rnn", "text": SOURCE, "view": "steps", "story": "backwards"}, **STILL)
+    seen.page.select_option(".step-transport select >> nth=1", "4")
+    seen.page.locator("body").focus()
+    seen.page.evaluate("() => document.activeElement.blur()")
+    seen.page.keyboard.press("Space")
+    expect(seen.page.get_by_role("button", name="Pause (Space)")).to_be_visible()
+    expect(seen.page.locator(".steps .count")).to_have_text("3 of 3")
+    expect(seen.page.get_by_role("button", name="Play (Space)")).to_be_visible()
+
+
+def test_another_head_or_word_keeps_the_step(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "softmax"}, **STILL)
+    press(seen, "[")
+    expect(seen.page.locator("#focus-title")).to_have_text("Layer 5 · Head 10")
+    assert step(seen) == "softmax"
+    seen.page.locator(".scene button.token", has_text="tired").click()
+    seen.settle()
+    assert "query=14" in seen.hash or "query=13" in seen.hash
+    assert step(seen) == "softmax"
+    expect(seen.page.locator(".line.head span.token")).to_have_text("tired")
+
+
+def test_writing_is_not_stepping(visit: Open) -> None:
+    seen = visit(AT_IT, **STILL)
+    seen.page.focus("#text")
+    press(seen, "ArrowRight")
+    press(seen, "Space")
+    assert step(seen) == "project"
+    assert seen.page.input_value("#text") != FLAGSHIP
+
+
+MOVES = """() => {
+    window.moves = [];
+    const animate = Element.prototype.animate;
+    Element.prototype.animate = function (frames, ...rest) { moves.push(frames[0].transform ?? ""); return animate.call(this, frames, ...rest) };
+}"""
+
+
+def test_things_travel_unless_motion_is_unwelcome(visit: Open) -> None:
+    for still, moved in ((False, True), (True, False)):
+        seen = visit({**AT_IT, "at": "match"}, **(STILL if still else {}))
+        seen.page.evaluate(MOVES)
+        press(seen, "ArrowRight")
+        expect(seen.page.locator(".steps .title")).to_contain_text("Divide")
+        travelled = [frame for frame in seen.page.evaluate("() => window.moves") if frame.startswith("translate")]
+        assert bool(travelled) is moved
+
+
+def test_predict_first(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "softmax", "predict": "on"}, **STILL)
+    weight = seen.page.locator(".line.now:not(.head) .part.number.result .number")
+    expect(weight).to_be_hidden()
+    assert seen.page.locator(".line.now:not(.head) .part.number:not(.result) .number").first.is_visible()
+    seen.page.click("choice-group[data-state=form] button[value=table]")
+    expect(seen.page.locator(".stage-room table")).not_to_contain_text("0.6466")
+    seen.page.click("choice-group[data-state=form] button[value=picture]")
+    seen.page.evaluate("() => document.activeElement.blur()")
+    press(seen, "Enter")
+    expect(weight).to_be_visible()
+    press(seen, "PageDown")
+    assert step(seen) == "weigh"
+    expect(seen.page.locator(".reveal")).to_be_visible()
+    press(seen, "PageDown")  # a clicker has no other key: the first press shows, the second goes on
+    assert step(seen) == "weigh"
+    expect(seen.page.locator(".reveal")).to_be_hidden()
+    press(seen, "PageDown")
+    assert step(seen) == "sum"
+
+
+def test_steps_are_spoken(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "match"}, **STILL)
+    press(seen, "ArrowRight")
+    expect(seen.page.locator("#live")).to_contain_text("Divide by √d_k. Sums of 32 products")
+    for canvas in seen.page.locator(".scene canvas").all():
+        assert canvas.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"at": "project"},
+        {"at": "softmax"},
+        {"at": "scores"},
+        {"at": "match", "predict": "on"},
+        {"at": "sum", "form": "table"},
+        {"story": "network", "at": "growth"},
+    ],
+    ids=lambda where: "-".join(where.values()),
+)
+def test_axe_finds_nothing_serious(visit: Open, where: dict[str, str], theme: str) -> None:
+    assert serious(visit({**AT_IT, **where}, theme=theme, **STILL)) == []
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (390, 844)])
+def test_nothing_jumps_between_steps(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(AT_IT, size=size, **STILL)
+    places = []
+    for _ in EVERY["attention"]:
+        box = seen.page.locator(".step-transport").bounding_box()
+        stage = seen.page.locator(".step-stage").bounding_box()
+        title = seen.page.locator(".steps .title").bounding_box()
+        assert box is not None
+        assert stage is not None
+        assert title is not None
+        places.append((box["y"], stage["y"], stage["height"], title["y"]))
+        assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
+        assert seen.page.evaluate("() => { const e = document.querySelector('.step-head'); return e.scrollHeight <= e.clientHeight + 1 }")
+        press(seen, "ArrowRight")
+    assert len(set(places)) == 1
