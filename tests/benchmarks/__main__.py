@@ -14,7 +14,7 @@ import transformers
 
 from app import logs
 from app.settings import Settings
-from tests.benchmarks import answers, drawing, forward, load, long, memory, peers, readme
+from tests.benchmarks import answers, drawing, forward, load, long, memory, peers, readme, steps
 from tests.benchmarks.networks import THREADS
 
 THEMES = {
@@ -25,6 +25,7 @@ THEMES = {
     "long": long,
     "load": load,
     "drawing": drawing,
+    "steps": steps,
 }
 
 

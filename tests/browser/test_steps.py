@@ -68,7 +68,9 @@ def step(seen: Visit) -> str:
 
 
 def steps(seen: Visit) -> list[str]:
-    return list(seen.page.eval_on_selector_all(".step-transport select:first-of-type option", "all => all.map(o => o.value)"))
+    return list(
+        seen.page.eval_on_selector_all(".step-transport select:first-of-type option", "all => all.map(o => o.value)")
+    )
 
 
 def press(seen: Visit, key: str) -> Visit:
@@ -155,7 +157,9 @@ def test_the_flagship_in_six_steps(visit: Open) -> None:
     for name in EVERY["attention"]:
         assert step(seen) == name
         line = ".scene .line.now:not(.head) .part.number .number, .scene .line.head .part.number .number"
-        drawn[name] = [title.split(": ")[-1] for title in seen.page.eval_on_selector_all(line, "all => all.map(o => o.title)")]
+        drawn[name] = [
+            title.split(": ")[-1] for title in seen.page.eval_on_selector_all(line, "all => all.map(o => o.title)")
+        ]
         press(seen, "PageDown")
     assert numbers(" ".join(drawn["match"])) == pytest.approx([exact["raw"]], rel=1e-5)
     assert numbers(" ".join(drawn["scale"])) == pytest.approx([exact["raw"], exact["scaled"]], rel=1e-5)
@@ -296,6 +300,8 @@ def test_nothing_jumps_between_steps(visit: Open, size: tuple[int, int]) -> None
         assert title is not None
         places.append((box["y"], stage["y"], stage["height"], title["y"]))
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
-        assert seen.page.evaluate("() => { const e = document.querySelector('.step-head'); return e.scrollHeight <= e.clientHeight + 1 }")
+        assert seen.page.evaluate(
+            "() => { const e = document.querySelector('.step-head'); return e.scrollHeight <= e.clientHeight + 1 }"
+        )
         press(seen, "ArrowRight")
     assert len(set(places)) == 1

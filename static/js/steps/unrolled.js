@@ -136,7 +136,8 @@ function moment({ trace, recurrent }, own, time, times, order) {
   const cell = find(own, "cell");
   const tokens = trace.tokens[hidden.stack];
   const shown = times.slice(Math.max(0, order - 11), order + 1);
-  const states = tensor(hidden.address);
+  const [first, final] = [Math.min(...shown), Math.max(...shown)];
+  const states = tensor(hidden.address, { position: `${first}-${final}` });
   const needs = { states, input: tensor(`${hidden.where}.input`, { position: time }), before: before(hidden, time, times), ...(cell ? { cell: tensor(cell.address, { position: time }) } : {}) };
   return {
     id: `time-${order}`,
@@ -147,7 +148,7 @@ function moment({ trace, recurrent }, own, time, times, order) {
     scene: (got) => ({
       columns: ["token", "label", "wide"],
       lines: [
-        ...shown.map((t) => line([chip(tokens[t], { key: `token ${t}` }), words("h"), strip({ name: `state after ${label(tokens[t])}`, ...at(states, got.states, "position", t), top: 1, key: `h ${t}`, from: t === time ? `h ${times[order - 1]}` : undefined, result: t === time })], { lit: t === time })),
+        ...shown.map((t) => line([chip(tokens[t], { key: `token ${t}` }), words("h"), strip({ name: `state after ${label(tokens[t])}`, ...at(states, got.states, "position", t, first), top: 1, key: `h ${t}`, from: t === time ? `h ${times[order - 1]}` : undefined, result: t === time })], { lit: t === time })),
         ...(cell ? [line([words(""), words("c"), strip({ name: "cell", ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, key: "cell now", result: true })])] : []),
       ],
       note: shown.length <= order ? `The last ${shown.length} steps.` : "",

@@ -1,7 +1,8 @@
 // @ts-check
 /** Steps: plays a storyboard of the network's own numbers. What is computed from something travels from where that stood. */
 import { byId, h, icon } from "../dom.js";
-import { rowOf, strongest } from "../matrix.js";
+import { strongest } from "../matrix.js";
+import { rowOfQuery } from "../scene.js";
 import { drawScene, pictureOf } from "../steps/draw.js";
 import { storyboards } from "../steps/storyboards.js";
 import { MOST } from "../steps/subject.js";
@@ -273,8 +274,9 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
     const model = detail();
     if (!model) return null;
     const [query, key] = [chosen?.query ?? 0, chosen?.key ?? 0];
-    const row = heads[0] && rowOf(heads[0].whole, query);
+    const row = heads[0] && rowOfQuery(heads[0], query);
     const all = attention ? attention.keys.map((_, i) => i) : [];
+    if (all.length > MOST && !row) return null; // the strongest are not known yet
     const keys = row && all.length > MOST ? strongest(row, MOST).sort((a, b) => a - b) : all;
     const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
     return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, recurrent: recurrent ?? [], site, continued: null };
@@ -286,7 +288,7 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
       scene = next;
       const subject = subjectOf(next);
       if (!subject || (next.attention && !next.chosen)) return;
-      const name = [next.trace.id, next.attention?.stack, next.attention?.block.name, subject.layer, subject.head, subject.query, subject.key, subject.site?.address].join(" ");
+      const name = [next.trace.id, next.attention?.stack, next.attention?.block.name, subject.layer, subject.head, subject.query, subject.key, subject.keys, subject.site?.address].join(" ");
       if (name !== boardsOf) {
         boardsOf = name;
         boards = storyboards(subject);
