@@ -68,9 +68,7 @@ def step(seen: Visit) -> str:
 
 
 def steps(seen: Visit) -> list[str]:
-    return list(
-        seen.page.eval_on_selector_all(".step-transport select:first-of-type option", "all => all.map(o => o.value)")
-    )
+    return list(seen.page.eval_on_selector(".step-transport select", "names => [...names.options].map(o => o.value)"))
 
 
 def press(seen: Visit, key: str) -> Visit:
@@ -104,7 +102,7 @@ class Api:
                 self.traces.append(trace)
 
     def at(self, source: str) -> list[list[float]]:
-        """What the traces that the page asked about hold there: a storyboard may show a second one, of a longer text."""
+        """What is there in each trace that the page asked about: a storyboard may show one of a longer text."""
         found = []
         for trace in self.traces:
             url = f"{self.root}/traces/{trace}/{source}"
@@ -227,7 +225,10 @@ def test_writing_is_not_stepping(visit: Open) -> None:
 MOVES = """() => {
     window.moves = [];
     const animate = Element.prototype.animate;
-    Element.prototype.animate = function (frames, ...rest) { moves.push(frames[0].transform ?? ""); return animate.call(this, frames, ...rest) };
+    Element.prototype.animate = function (frames, ...rest) {
+        moves.push(frames[0].transform ?? "");
+        return animate.call(this, frames, ...rest);
+    };
 }"""
 
 
@@ -300,8 +301,7 @@ def test_nothing_jumps_between_steps(visit: Open, size: tuple[int, int]) -> None
         assert title is not None
         places.append((box["y"], stage["y"], stage["height"], title["y"]))
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
-        assert seen.page.evaluate(
-            "() => { const e = document.querySelector('.step-head'); return e.scrollHeight <= e.clientHeight + 1 }"
-        )
+        over = seen.page.eval_on_selector(".step-head", "head => head.scrollHeight - head.clientHeight")
+        assert over <= 1
         press(seen, "ArrowRight")
     assert len(set(places)) == 1

@@ -332,11 +332,11 @@ function softmax(subject) {
   const { attention, query, key } = subject;
   const { scores, weight } = places(subject);
   const needs = { score: scores("scores"), weight };
-  const asks = attention.pools ? "The whole" : quoted(attention.queries[query]);
+  const asks = quoted(attention.queries[query]);
   return {
     id: "softmax",
     title: "Share out: softmax",
-    sentence: `e to the power of each score, divided by their sum: ${asks} now has shares that add up to 1, and large scores took most of it.`,
+    sentence: `Take e to the power of each score and divide by their sum: the shares of ${attention.pools ? "the whole" : asks} add up to 1, and large scores take most.`,
     formula(got) {
       const { numerators, sum } = shares(got.score.data);
       const e = (/** @type {import("./math.js").Term} */ score) => sup("e", score);

@@ -1,5 +1,6 @@
 // @ts-check
 /** Steps: plays a storyboard of the network's own numbers. What is computed from something travels from where that stood. */
+import { measured } from "../canvas.js";
 import { byId, h, icon } from "../dom.js";
 import { strongest } from "../matrix.js";
 import { rowOfQuery } from "../scene.js";
@@ -28,6 +29,7 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
   /** @type {Storyboard[]} */
   let boards = [];
   let boardsOf = "";
+  let places = { layer: 0, head: 0 };
   /** @type {Storyboard | null} */
   let board = null;
   let index = 0;
@@ -68,8 +70,8 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
     names,
     pace,
   );
-  const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, "What comes out? Think, then click or press Enter");
-  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula), h("div.step-stage", {}, stage, reveal), note, transport));
+  const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, "What comes out? Enter shows it");
+  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula, reveal), h("div.step-stage", {}, stage), note, transport));
   stage.addEventListener("click", () => unveil());
 
   const story = byId("story");
@@ -233,10 +235,17 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
       return;
     }
     const picture = step.scene(got);
-    note.textContent = picture.note ?? "";
+    const { layer, head } = state;
+    const together = scene.attention && (layer === "all" || typeof head !== "number") ? `Steps are of one head: here layer ${places.layer}, head ${places.head}.` : "";
+    note.textContent = [together, picture.note].filter(Boolean).join(" ");
     formula.replaceChildren(step.formula?.(got) ?? "");
     if (state.form === "table") return stage.replaceChildren(tableOf(picture, hides));
-    const drawn = drawScene(picture, { theme, palette: state.palette, choose: lock });
+    measured("steps", () => show(picture, theme, state.palette, moved));
+  }
+
+  /** @param {import("../steps/parts.js").Scene} picture @param {Scene["theme"]} theme @param {import("../state.js").State["palette"]} palette @param {boolean} moved */
+  function show(picture, theme, palette, moved) {
+    const drawn = drawScene(picture, { theme, palette, choose: lock });
     const before = moved && !still() ? boxes(stage) : null;
     stage.replaceChildren(drawn);
     const lit = drawn.querySelector(".line.now:not(.head)");
@@ -292,6 +301,7 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
       if (name !== boardsOf) {
         boardsOf = name;
         boards = storyboards(subject);
+        places = subject;
         const offers = boards.map((one) => one.id).join();
         if (story.dataset.offers !== offers) {
           story.dataset.offers = offers;
