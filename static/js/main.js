@@ -274,7 +274,7 @@ const VIEWS = {
   table: (/** @type {HTMLElement} */ host) => mountTable(host),
   states: (/** @type {HTMLElement} */ host) => mountStates(host, actions),
   generate: (/** @type {HTMLElement} */ host) => mountGenerate(host, playing),
-  steps: (/** @type {HTMLElement} */ host) => mountSteps(host, { api: session.api, set: (patch) => store.set(patch), lock: (query) => store.set({ query, key: null }), say, refresh, detail: () => session.detail }),
+  steps: (/** @type {HTMLElement} */ host) => mountSteps(host, { api: session.api, set: (patch) => store.set(patch), lock: (query) => store.set({ query, key: null }), refresh, detail: () => session.detail }),
 };
 
 /** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>, sentence?: (scene: Scene) => string, play?: () => void, ready?: () => boolean}} View */

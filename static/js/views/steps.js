@@ -21,9 +21,9 @@ const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /**
  * @param {HTMLElement} host
- * @param {{api: import("../api.js").Api, set: (patch: Partial<import("../state.js").State>) => void, lock: (query: number) => void, say: (sentence: string) => void, refresh: () => void, detail: () => any}} given
+ * @param {{api: import("../api.js").Api, set: (patch: Partial<import("../state.js").State>) => void, lock: (query: number) => void, refresh: () => void, detail: () => any}} given
  */
-export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
+export function mountSteps(host, { api, set, lock, refresh, detail }) {
   /** @type {Scene | null} */
   let scene = null;
   /** @type {Storyboard[]} */
@@ -51,6 +51,7 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
   const formula = h("div.step-formula");
   const stage = h("div.stage-room");
   const note = h("p.aside.note");
+  const legend = h("p.aside.signs", { "aria-hidden": "true" }, h("i.negative"), " below 0 ", h("i"), " above 0");
   const act = (/** @type {string} */ name, /** @type {string} */ words, /** @type {() => void} */ go) => h("button.quiet.iconic.bare", { type: "button", title: words, "aria-label": words, onclick: go }, icon(name));
   const play = act("play", "Play (Space)", () => toggle());
   const scrub = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 0, max: 1, step: 1, "aria-label": "Step", oninput: () => go(Number(scrub.value)) }));
@@ -71,7 +72,7 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
     pace,
   );
   const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, "What comes out? Enter shows it");
-  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula, reveal), h("div.step-stage", {}, stage), note, transport));
+  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula, reveal), h("div.step-stage", {}, stage), h("div.step-note", {}, note, legend), transport));
   stage.addEventListener("click", () => unveil());
 
   const story = byId("story");
@@ -354,6 +355,5 @@ export function mountSteps(host, { api, set, lock, say, refresh, detail }) {
     scrub.max = String(steps.length - 1);
     scrub.value = String(index);
     scrub.setAttribute("aria-valuetext", `${index + 1} of ${steps.length}: ${step.title}`);
-    say(`${step.title}. ${step.sentence}`);
   }
 }
