@@ -459,7 +459,7 @@ function matrices(subject) {
       id: "scores",
       title: "The same for all words at once",
       sentence: `Queries as rows, keys as columns: one product of two matrices is every score${crosses(attention) ? " of every target word with every source word" : ""}.`,
-      formula: () => math("S", "=", scaled(attention) ? frac(row("Q", sup("K", "⊤")), sqrt(sub("d", "k"))) : row("Q", sup("K", "⊤"))),
+      formula: () => math("S", "=", scaled(attention) ? frac(row("Q", sup("K", "⊤")), sqrt(sub("d", "k"))) : row("Q", sup("K", "⊤")), ...(has(subject, `${attention.stack}.${attention.block.name}.bias`) ? ["+", "B"] : []), ...(attention.block.causal && !crosses(attention) ? ["+", "mask"] : [])),
       needs: { q: all.q, k: all.k, scores: all.scores },
       scene: (got) => ({
         columns: ["matrix", "op", "matrix", "op", "matrix-large"],

@@ -41,7 +41,7 @@ function before(site, time, times) {
 /** The laws of a cell. @param {RecurrentSite[]} own */
 function laws(own) {
   const h = () => sub("h", row("t", "−", "1")); // a node stands in one place only
-  const from = (/** @type {string} */ name, /** @type {string} */ of) => [name, "=", of, "(", row("W", sub("x", "t"), "+", "U", name === "n" ? row("(", "r", "∘", h(), ")") : h()), ")"];
+  const from = (/** @type {string} */ name, /** @type {string} */ of) => [name, "=", of, "(", row("W", sub("x", "t"), "+", ...(name === "n" ? ["r", "∘", "(", "U", h(), ")"] : ["U", h()])), ")"];
   if (find(own, "gate.output")) return [["f", ",", "i", ",", "o", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h()), ")"], from("g", "tanh"), [sub("c", "t"), "=", row("f", "∘", sub("c", row("t", "−", "1")), "+", "i", "∘", "g")], [sub("h", "t"), "=", row("o", "∘", "tanh", sub("c", "t"))]];
   if (find(own, "gate.update")) return [["r", ",", "z", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h()), ")"], from("n", "tanh"), [sub("h", "t"), "=", row("(", "1", "−", "z", ")", "∘", "n", "+", "z", "∘", h())]];
   return [[sub("h", "t"), "=", "tanh", "(", row("W", sub("x", "t"), "+", "U", h()), ")"]];
@@ -187,15 +187,16 @@ function across(subject) {
   if (stacks.length !== 2 || !has(subject, start) || !has(subject, `${encoder}.0.cell.hidden`)) return [];
   const both = recurrent.some(({ stack, reverse }) => stack === encoder && reverse);
   const source = trace.tokens[encoder];
-  const needs = { last: tensor(`${encoder}.0.cell.hidden`, { position: source.length - 1 }), start: tensor(start), ...(both ? { first: tensor(`${encoder}.0.reverse.hidden`, { position: 0 }) } : {}) };
+  const cell = has(subject, "decoder.0.cell.start.cell");
+  const needs = { last: tensor(`${encoder}.0.cell.hidden`, { position: source.length - 1 }), start: tensor(start), ...(cell ? { cell: tensor("decoder.0.cell.start.cell") } : {}), ...(both ? { first: tensor(`${encoder}.0.reverse.hidden`, { position: 0 }) } : {}) };
   return [
     {
       id: "bridge",
-      title: attention ? "Where the decoder begins" : "Everything through one vector",
+      title: attention ? "Where the decoder begins" : cell ? "Everything through one state" : "Everything through one vector",
       sentence: attention
         ? `The ${decoder} begins with the last state of the ${encoder}; for everything else it may look back at every state.`
-        : `All that the ${decoder} ever learns of the ${source.length} source words is this one vector, however long the sentence is.`,
-      formula: () => math(sub("s", "0"), "=", both ? row("tanh", "(", "W", "(", sub("h", "n"), ",", sub("h", "1"), ")", ")") : sub("h", "n")),
+        : `All that the ${decoder} ever learns of the ${source.length} source words is ${cell ? "this state and its cell" : "this one vector"}, however long the sentence is.`,
+      formula: () => math(sub("s", "0"), "=", "tanh", "(", "W", ...(both ? ["(", sub("h", "n"), ",", sub("h", "1"), ")"] : [sub("h", "n")]), ")"),
       needs,
       scene: (got) => ({
         columns: ["token", "label", "wide"],
@@ -203,6 +204,7 @@ function across(subject) {
           line([chip(source[source.length - 1]), words("last h →"), strip({ name: "last state", ...whole(needs.last, got.last), top: 1, key: `h ${source.length - 1}` })]),
           ...(both ? [line([chip(source[0]), words("last h ←"), strip({ name: "last state of the other direction", ...whole(/** @type {any} */ (needs).first, got.first), top: 1 })])] : []),
           line([words(decoder), words("s"), strip({ name: `state that the ${decoder} begins with`, ...whole(needs.start, got.start), top: 1, key: "s", from: `h ${source.length - 1}`, result: true })], { lit: true }),
+          ...(cell ? [line([words(""), words("c"), strip({ name: `cell that the ${decoder} begins with`, ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, result: true })], { lit: true })] : []),
         ],
       }),
     },
