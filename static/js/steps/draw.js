@@ -25,7 +25,7 @@ const WIDTHS = {
   op: "max-content",
   number: "minmax(3.25rem, max-content)",
   strip: "minmax(5rem, 22rem)",
-  bar: "minmax(3rem, 14rem)",
+  bar: "minmax(3rem, 1fr)",
   wide: "minmax(8rem, 1fr)",
   matrix: "minmax(3rem, 2fr)",
   "matrix-large": "minmax(6rem, 5fr)",

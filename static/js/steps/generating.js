@@ -2,10 +2,10 @@
 /** Saying more: distribution, choice, append, again; and what is kept so that nothing is computed twice. */
 import { number as written } from "../format.js";
 import { label } from "../trace.js";
-import { math, row, sub, words as plain } from "./math.js";
+import { math, row as together, sub, words as plain } from "./math.js";
 import { bar, line, number, words } from "./parts.js";
 import { wordStep } from "./saying.js";
-import { chip, has, quoted } from "./subject.js";
+import { chip, has, MOST, quoted } from "./subject.js";
 import { tensor } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
@@ -39,7 +39,7 @@ function distribution(subject, stack, tokens, start, i, body, continued) {
     id: `choose-${i}`,
     title: `What could come after “${label(tokens[position])}”?`,
     sentence: `The whole text so far has been read. Of all words, ${quoted(chosen)} is said next.`,
-    formula: () => math("p", "(", sub("y", String(start + i)), "|", sub("y", row("<", String(start + i))), ")"),
+    formula: () => math("p", "(", sub("y", String(start + i)), "|", sub("y", together("<", String(start + i))), ")"),
     needs: { ...(logits ? { logits } : {}), text: { path: "traces", pick: {}, body } },
     scene(got) {
       const top = got.text.body?.prediction?.positions?.at(-1)?.top ?? [];
@@ -51,7 +51,8 @@ function distribution(subject, stack, tokens, start, i, body, continued) {
 
 /** @param {import("../trace.js").Token[]} tokens @param {number} start @param {number} i @returns {Step} */
 function append(tokens, start, i) {
-  const shown = tokens.slice(0, start + i + 1);
+  const first = Math.max(0, start + i + 1 - MOST);
+  const shown = tokens.slice(first, start + i + 1);
   return {
     id: `append-${i}`,
     title: `Append “${label(tokens[start + i])}”, and again`,
@@ -60,7 +61,12 @@ function append(tokens, start, i) {
     scene: () => ({
       columns: ["token", "number"],
       titles: ["text", "position"],
-      lines: shown.map((one, at) => line([chip(one, { key: at === start + i ? `word ${one.id}` : `said ${at}`, result: at === start + i }), number({ name: "position", count: true, value: at })], { lit: at >= start })),
+      lines: shown.map((one, row) => {
+        const at = first + row;
+        const last = at === start + i;
+        return line([chip(one, { key: last ? `word ${one.id}` : `said ${at}`, result: last }), number({ name: "position", count: true, value: at })], { lit: at >= start });
+      }),
+      note: first ? `The last ${shown.length} tokens.` : "",
     }),
   };
 }

@@ -3,12 +3,11 @@
 import { label, textOf } from "../trace.js";
 import { frac, math, row, sub, sum, sup } from "./math.js";
 import { bar, line, number, op, token } from "./parts.js";
-import { chip, has, MOST, quoted } from "./subject.js";
+import { has, MOST, quoted } from "./subject.js";
 import { one, tensor } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
-/** @typedef {import("./parts.js").Line} Line */
 /** @typedef {{id: number, text: string, piece: string, probability: number}} Candidate */
 
 const SHOWN = 8;
@@ -86,6 +85,3 @@ export function probability(logits, id) {
   for (const x of logits) total += Math.exp(x - top);
   return Math.exp(logits[id] - top) / total;
 }
-
-/** @param {import("../trace.js").Token[]} tokens @param {number} until @param {number} [lit] @returns {Line} */
-export const sofar = (tokens, until, lit) => line(tokens.slice(0, until).map((one, i) => chip(one, { key: `said ${i}`, lit: i === lit })));

@@ -17,7 +17,6 @@ import { token } from "./parts.js";
  * @property {number[]} keys those that are shown: all, or the strongest of very many
  * @property {import("../recurrent.js").RecurrentSite[]} recurrent
  * @property {import("../recurrent.js").RecurrentSite | null} site
- * @property {import("../trace.js").TraceBody | null} continued the same text with what the model says next
  */
 
 /** So many tokens at once can be told apart. */

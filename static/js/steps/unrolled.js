@@ -3,7 +3,7 @@
 import { isShare, partName, whereName } from "../recurrent.js";
 import { label } from "../trace.js";
 import { lines as below, math, row, sub } from "./math.js";
-import { line, matrix, op, strip, words } from "./parts.js";
+import { line, matrix, strip, words } from "./parts.js";
 import { sayingSteps } from "./saying.js";
 import { chip, has, quoted } from "./subject.js";
 import { at, tensor, whole } from "./tensors.js";
@@ -26,7 +26,7 @@ export function unrolledSteps(subject) {
   const tokens = trace.tokens[site.stack];
   const times = tokens.map((_, i) => (site.reverse ? tokens.length - 1 - i : i));
   const walked = times.slice(0, WALKED);
-  return [...inside(subject, own, times[Math.min(1, times.length - 1)], times), ...walked.map((time, i) => moment(subject, own, time, times, i)), ...whole_(subject, own), ...across(subject), ...sayingSteps(subject)];
+  return [...inside(subject, own, times[Math.min(1, times.length - 1)], times), ...walked.map((time, i) => moment(subject, own, time, times, i)), ...overTime(subject, own), ...across(subject), ...sayingSteps(subject)];
 }
 
 /** @param {RecurrentSite[]} own @param {string} part */
@@ -142,7 +142,7 @@ function moment({ trace, recurrent }, own, time, times, order) {
   return {
     id: `time-${order}`,
     title: `Step ${order + 1} of ${times.length}: ${label(tokens[time])}`,
-    sentence: order ? `The state now holds ${order + 1} words in ${hidden ? "one vector" : ""}: what came first must survive every step.` : `The first word, with the state that the cell begins with (${whereName(hidden, recurrent)}).`,
+    sentence: order ? `The state now holds ${order + 1} words in one vector: what came first must survive every step.` : `The first word, with the state that the cell begins with (${whereName(hidden, recurrent)}).`,
     formula: () => math(sub("h", String(order + 1)), "=", "f", "(", sub("x", String(order + 1)), ",", sub("h", String(order)), ")"),
     needs,
     scene: (got) => ({
@@ -157,7 +157,7 @@ function moment({ trace, recurrent }, own, time, times, order) {
 }
 
 /** Everything over time at once. @param {Subject} subject @param {RecurrentSite[]} own @returns {Step[]} */
-function whole_({ trace, recurrent }, own) {
+function overTime({ trace, recurrent }, own) {
   const hidden = find(own, "hidden");
   if (!hidden) return [];
   const tokens = trace.tokens[hidden.stack];

@@ -289,7 +289,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     if (all.length > MOST && !row) return null; // the strongest are not known yet
     const keys = row && all.length > MOST ? strongest(row, MOST).sort((a, b) => a - b) : all;
     const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
-    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, recurrent: recurrent ?? [], site, continued: null };
+    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, recurrent: recurrent ?? [], site };
   }
 
   return {
