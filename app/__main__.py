@@ -110,6 +110,16 @@ def parser() -> argparse.ArgumentParser:
     )
     pull.add_argument("id", metavar="ID", help="a model's id, org/name or org/name@revision")
     pull.set_defaults(run=run_pull)
+
+    train = commands.add_parser(
+        "train", help="train a model", description="Train a model, or go on with a training that was stopped."
+    )
+    train.add_argument("recipe", metavar="RECIPE", help="a recipe that comes along, by name, or a recipe file")
+    train.add_argument("--data", metavar="DIR", type=Path, help="the folder that the recipe's data files are in")
+    train.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="where to (default: %(default)s)")
+    train.add_argument("--device", default="cpu", help="the torch device to train on (default: %(default)s)")
+    train.add_argument("--threads", type=int, help="processors to use (default: all)")
+    train.set_defaults(run=run_train)
     return top
 
 
@@ -359,6 +369,31 @@ def run_models(options: argparse.Namespace) -> int:  # noqa: ARG001
     for row in (head, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train a recipe's model into a folder of its name."""
+    import torch  # noqa: PLC0415
+
+    from engine.errors import EngineError  # noqa: PLC0415
+    from engine.train import loop, recipe, start  # noqa: PLC0415
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        wanted = recipe.read(options.recipe)
+        folder = options.runs / wanted.name
+        run = start.start(wanted, options.data or Path(options.recipe).parent, folder, device=options.device)
+        found = loop.train(run, watch=report)
+    except EngineError as error:
+        raise Failure(error.detail) from None
+    print(f"{folder}: {found.step} steps in {found.seconds / 60:.0f} minutes; best on val {found.best:.4g}")
+    return 0
+
+
+def report(step: int, figures: dict[str, float]) -> None:
+    """Print how a training stands."""
+    print(f"step {step}:", ", ".join(f"{name} {value:.4g}" for name, value in figures.items()), flush=True)
 
 
 if __name__ == "__main__":
