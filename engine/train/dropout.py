@@ -40,7 +40,8 @@ class Dropout:
         return self
 
     def wants(self, *names: str) -> bool:
-        return any(self._rate(self._prefix + name) for name in names)
+        # A recurrent state is dropped on its way out and not on its way to the next step: that stays on the kernel.
+        return "pattern" in names and self._rate(self._prefix + "pattern") > 0
 
 
 def drop(value: Tensor, rate: float) -> Tensor:
