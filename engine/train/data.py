@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,28 @@ def parallel(folder: Path, sources: Sequence[Mapping[str, Any]], names: Sequence
             raise DataMissing(f"These files belong together, but differ in their number of lines: {counts}.")
         rows += [row for row in zip(*sides, strict=True) if all(row)]
     return rows
+
+
+def documents(folder: Path, sources: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Texts as lists of sentences, whose order within a text is free.
+
+    A source is a file with a sentence on each `text` line; files whose lines belong `together`, such as the captions of
+    one picture; or a `book`, whose paragraphs are texts of one piece.
+    """
+    found: list[list[str]] = []
+    for source in sources:
+        if "together" in source:
+            rows = zip(*(lines(folder, name) for name in source["together"]), strict=True)
+            found += [[line for line in row if line] for row in rows]
+        elif "book" in source:
+            found += [[paragraph] for paragraph in paragraphs("\n".join(lines(folder, source["book"])))]
+        else:
+            found += [[line] for line in dict.fromkeys(lines(folder, source["text"])) if line]
+    return found
+
+
+def paragraphs(book: str) -> list[str]:
+    """The paragraphs of a book, each on one line, without what Project Gutenberg puts before and after it."""
+    _, marked, rest = book.partition("*** START OF")
+    text = rest.partition("***")[2].partition("*** END OF")[0] if marked else book
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]

@@ -88,7 +88,8 @@ def new_network(recipe: Recipe, vocabulary: int | None, device: torch.device | s
 
 def config_json(recipe: Recipe, vocabulary: int | None) -> dict[str, Any]:
     """The config.json of the recipe's model."""
-    return {name: vocabulary if value == "$vocabulary" else value for name, value in recipe.model.items()}
+    meant = {"$vocabulary": vocabulary, "$none": None}
+    return {name: meant.get(value, value) if isinstance(value, str) else value for name, value in recipe.model.items()}
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from engine.models.family import Family
 from engine.tap import Tap
 from engine.train import vocabulary
 from engine.train.batches import IGNORED, Example, mask
-from engine.train.data import parallel
+from engine.train.data import documents, parallel
 from engine.train.decoding import greedy
 from engine.train.recipe import Recipe
 from engine.train.vocabulary import START, STOP
@@ -110,4 +111,62 @@ class Translate:
         return float(sacrebleu.corpus_bleu(texts, [[target for _, target in self.pairs]]).score)
 
 
-OBJECTIVES: dict[str, Any] = {"translate": Translate}
+class NextToken:
+    """Each token from those before it (Radford et al. 2019); judged by the loss on val.
+
+    With `repeated`, that share of further examples are random tokens said twice, the second time predictable only by
+    looking back at the first.
+    """
+
+    higher = False
+
+    def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
+        self.seed, self.longest = recipe.seed, recipe.options.get("longest", 128)
+        self.repeated = recipe.options.get("repeated", 0.0)
+        self.size = tokenizer.get_vocab_size()
+        self.texts = [encoded(text, tokenizer) for text in documents(data, recipe.train)]
+        self.val = self.cut([flat(encoded(text, tokenizer)) for text in documents(data, recipe.val)])
+
+    def cut(self, texts: list[list[int]]) -> list[Example]:
+        """Each text from its start to its stop, in pieces that are not too long."""
+        found: list[Example] = []
+        for text in texts:
+            marked = [START, *text, STOP]
+            for first in range(0, len(marked) - 1, self.longest):
+                piece = marked[first : first + self.longest + 1]
+                found.append({"ids": piece[:-1], "said": piece[1:]})
+        return found
+
+    def examples(self, epoch: int) -> Sequence[Example]:
+        draw = random.Random(f"{self.seed} examples {epoch}")
+        texts = [flat(draw.sample(text, len(text))) for text in self.texts]
+        again = [self.twice(draw) for _ in range(round(self.repeated * len(texts)))]
+        return self.cut(texts) + again
+
+    def twice(self, draw: random.Random) -> Example:
+        """Random tokens, and the same again: only the second time there is something to be learnt."""
+        once = [
+            draw.randrange(len(vocabulary.SPECIAL), self.size) for _ in range(draw.randint(8, self.longest // 2 - 1))
+        ]
+        return {"ids": [START, *once, *once[:-1]], "said": [IGNORED] * (len(once) + 1) + once[1:]}
+
+    def loss(self, model: Trainee, batch: dict[str, Tensor], tap: Tap, smoothing: float) -> tuple[Tensor, int]:
+        wanted = batch["said"] != IGNORED
+        hidden = model.network(batch["ids"], tap=tap)  # padding comes last, where no real token sees it
+        return cross_entropy(model.logits(hidden[wanted]), batch["said"][wanted], smoothing)
+
+    def score(self, model: Trainee) -> None:  # noqa: ARG002
+        return None
+
+
+def encoded(text: list[str], tokenizer: tokenizers.Tokenizer) -> list[list[int]]:
+    """The token ids of each sentence of a text, without marks."""
+    return [encoding.ids for encoding in tokenizer.encode_batch(text, add_special_tokens=False)]
+
+
+def flat(sentences: Iterable[list[int]]) -> list[int]:
+    """The sentences' tokens one after another."""
+    return list(chain.from_iterable(sentences))
+
+
+OBJECTIVES: dict[str, Any] = {"translate": Translate, "next-token": NextToken}

@@ -46,9 +46,9 @@ class Schedule:
 class Recipe:
     """What a recipe file says.
 
-    `model` is the config.json to be; `"$vocabulary"` in it stands for the tokenizer's size. `train`, `val` and `test`
-    name data files, see engine/train/data.py. `dropout` gives a rate to patterns of sites, `options` are the
-    objective's own.
+    `model` is the config.json to be; in it `"$vocabulary"` stands for the tokenizer's size and `"$none"` for null.
+    `train`, `val` and `test` name data files, see engine/train/data.py. `dropout` gives a rate to patterns of sites,
+    `options` are the objective's own.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import tokenizers
@@ -10,7 +10,7 @@ import torch
 
 from engine.checkpoint import TOKENIZER
 from engine.train import vocabulary
-from engine.train.data import parallel
+from engine.train.data import documents, parallel
 from engine.train.loop import Run
 from engine.train.objectives import OBJECTIVES
 from engine.train.recipe import BadRecipe, Recipe
@@ -36,6 +36,9 @@ def tokenizer_of(recipe: Recipe, data: Path, folder: Path) -> tokenizers.Tokeniz
     return vocabulary.load(path)
 
 
-def rows(data: Path, source: Mapping[str, object]) -> list[tuple[str, ...]]:
+def rows(data: Path, source: Mapping[str, object]) -> Iterator[Sequence[str]]:
     """The lines of every file that one of a recipe's sources names."""
-    return parallel(data, [source], [name for name in ("source", "target", "text") if name in source])
+    if "source" in source:
+        yield from parallel(data, [source], ("source", "target"))
+    else:
+        yield from documents(data, [source])
