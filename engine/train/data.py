@@ -51,6 +51,11 @@ def parallel(folder: Path, sources: Sequence[Mapping[str, Any]], names: Sequence
     return rows
 
 
+def labelled(folder: Path, name: str) -> list[tuple[int, str]]:
+    """The class, a digit that each line begins with, and the text after it."""
+    return [(int(line[0]), line[1:].strip()) for line in lines(folder, name) if line]
+
+
 def documents(folder: Path, sources: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Texts as lists of sentences, whose order within a text is free.
 

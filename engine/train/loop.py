@@ -9,7 +9,8 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import engine
 from engine import checkpoint
 from engine.errors import EngineError
 from engine.models import family_of
@@ -83,13 +85,18 @@ def new_network(recipe: Recipe, vocabulary: int | None, device: torch.device | s
     torch.manual_seed(recipe.seed)
     network = family.build(config)
     initialise(network, recipe.schedule.embedding)
+    if recipe.base is not None:
+        network.load_state_dict(engine.load(recipe.base).network.state_dict(), strict=False)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in recipe.trainable))
     return Trainee(family, config, network.to(device))
 
 
 def config_json(recipe: Recipe, vocabulary: int | None) -> dict[str, Any]:
     """The config.json of the recipe's model."""
     meant = {"$vocabulary": vocabulary, "$none": None}
-    return {name: meant.get(value, value) if isinstance(value, str) else value for name, value in recipe.model.items()}
+    said = {name: meant.get(value, value) if isinstance(value, str) else value for name, value in recipe.model.items()}
+    return said if recipe.base is None else said | {"base": recipe.base}
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -118,7 +125,11 @@ class Run:
         self.average = Trainee(self.model.family, self.model.config, copy.deepcopy(self.model.network))
         for parameter in self.average.network.parameters():
             parameter.requires_grad_(False)
-        self.names, self.parameters = zip(*self.model.network.named_parameters(), strict=True)
+        trained = {name: p for name, p in self.model.network.named_parameters() if p.requires_grad}
+        self.names = tuple(trained)
+        self.parameters: list[Tensor] = list(trained.values())
+        averages = dict(self.average.network.named_parameters())
+        self.averages: list[Tensor] = [averages[name] for name in self.names]
         groups = [
             {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": self.schedule.weight_decay},
             {"params": [p for p in self.parameters if p.dim() <= 1], "weight_decay": 0.0},
@@ -164,7 +175,7 @@ class Run:
         # Early on the average follows faster, so that it soon forgets the first weights.
         decay = min(self.schedule.average, (step + 1) / (step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.network.parameters()), list(self.parameters), 1 - decay)
+            torch._foreach_lerp_(self.averages, self.parameters, 1 - decay)
         return float(mean.detach()), count
 
     # ---- val
@@ -186,8 +197,8 @@ class Run:
         """Evaluate, and keep the averaged weights if they are the best so far."""
         found = self.evaluate()
         value = found.get("score", found["loss"])
-        progress, higher = self.progress, self.objective.higher and "score" in found
-        better = progress.best is None or (value > progress.best if higher else value < progress.best)
+        progress = self.progress
+        better = progress.best is None or (value > progress.best if "score" in found else value < progress.best)
         progress.history.append({"step": progress.step, **found})
         progress.waited = 0 if better else progress.waited + 1
         if better:
@@ -198,6 +209,8 @@ class Run:
     def export(self) -> None:
         """Write the averaged weights as a model folder's model.safetensors, in float16, and its config.json."""
         rules = self.average.family.rules(self.average.config)
+        if self.recipe.base is not None:  # what did not change comes from there
+            rules = replace(rules, rules=tuple(rule for rule in rules.rules if {*rule.names} & {*self.names}))
         tensors = checkpoint.export(self.average.network, rules)
         half = {name: value.to("cpu", torch.float16).contiguous() for name, value in tensors.items()}
         write_atomically(half, self.folder / checkpoint.WEIGHTS, {"format": "pt"})
@@ -209,8 +222,7 @@ class Run:
     def save(self) -> None:
         """Write everything that the run needs to go on exactly as it would have."""
         tensors: dict[str, Tensor] = {}
-        average = self.average.network.parameters()
-        for name, parameter, mean in zip(self.names, self.parameters, average, strict=True):
+        for name, parameter, mean in zip(self.names, self.parameters, self.averages, strict=True):
             state = self.optimizer.state[parameter]
             tensors |= {f"model.{name}": parameter.detach(), f"average.{name}": mean}
             tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS}
@@ -219,7 +231,6 @@ class Run:
 
     def resume(self) -> None:
         """Go on where `save` was called last; `OtherRun` under another recipe."""
-        average = dict(self.average.network.named_parameters())
         with safe_open(self.folder / STATE, framework="pt", device=str(self.device)) as file, torch.no_grad():
             about = file.metadata()
             if about["recipe"] != self.digest:
@@ -228,9 +239,9 @@ class Run:
                     "Delete the folder to begin anew, or give another one with --runs DIR."
                 )
             self.progress = Progress(**json.loads(about["progress"]))
-            for name, parameter in zip(self.names, self.parameters, strict=True):
+            for name, parameter, mean in zip(self.names, self.parameters, self.averages, strict=True):
                 parameter.copy_(file.get_tensor(f"model.{name}"))
-                average[name].copy_(file.get_tensor(f"average.{name}"))
+                mean.copy_(file.get_tensor(f"average.{name}"))
                 state = {moment: file.get_tensor(f"{moment}.{name}") for moment in MOMENTS}
                 self.optimizer.state[parameter] = state | {"step": torch.tensor(float(self.progress.step))}
 

@@ -48,7 +48,8 @@ class Recipe:
 
     `model` is the config.json to be; in it `"$vocabulary"` stands for the tokenizer's size and `"$none"` for null.
     `train`, `val` and `test` name data files, see engine/train/data.py. `dropout` gives a rate to patterns of sites,
-    `options` are the objective's own.
+    `options` are the objective's own. The weights may begin as those of the model `base`; then what is written is only
+    what was `trainable`, as patterns of parameters' names.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Recipe:
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     dropout: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    base: str | None = None
+    trainable: tuple[str, ...] = ("*",)
     seed: int = 1
 
     def to_json(self) -> str:
@@ -93,6 +96,7 @@ def read(name: str | Path) -> Recipe:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         schedule = Schedule(**found.pop("schedule"))
         train, val, test = (tuple(found.pop(part, ())) for part in ("train", "val", "test"))
+        found["trainable"] = tuple(found.get("trainable", Recipe.trainable))
         return Recipe(name=found.pop("name", path.stem), schedule=schedule, train=train, val=val, test=test, **found)
     except KeyError as error:
         raise BadRecipe(f"{path} lacks {error}.") from None

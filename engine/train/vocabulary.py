@@ -36,6 +36,22 @@ def train_bpe(texts: Iterable[str], size: int, template: str, special: Sequence[
     return tokenizer
 
 
+def train_wordpiece(texts: Iterable[str], size: int) -> tokenizers.Tokenizer:
+    """BERT's tokenizer: WordPiece (Wu et al. 2016) of lower-case words, with the marks of one or two segments."""
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token=BERT_SPECIAL[UNKNOWN]))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=list(BERT_SPECIAL), show_progress=False)
+    )
+    ids = [(token, tokenizer.token_to_id(token)) for token in BERT_SPECIAL]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    return tokenizer
+
+
 class Cuts:
     """The same word cut in different ways from epoch to epoch: BPE-dropout (Provilkov et al. 2020).
 
@@ -81,4 +97,7 @@ class Cuts:
 
 def load(path: Path) -> tokenizers.Tokenizer:
     """The tokenizer of a run."""
-    return tokenizers.Tokenizer.from_file(str(path))
+    tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
