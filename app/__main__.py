@@ -120,6 +120,16 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--device", default="cpu", help="the torch device to train on (default: %(default)s)")
     train.add_argument("--threads", type=int, help="processors to use (default: all)")
     train.set_defaults(run=run_train)
+
+    score = commands.add_parser(
+        "score", help="measure trained models", description="Measure a model on val and test, beside its goals."
+    )
+    score.add_argument("names", metavar="NAME", nargs="*", help="a bundled model, or the name of a run")
+    score.add_argument("--all", action="store_true", help="every bundled model")
+    score.add_argument("--data", metavar="DIR", type=Path, required=True, help="the folder with the data files")
+    score.add_argument("--runs", metavar="DIR", type=Path, help="score what was trained into this folder")
+    score.add_argument("--threads", type=int, help="processors to use (default: all)")
+    score.set_defaults(run=run_score)
     return top
 
 
@@ -389,6 +399,33 @@ def run_train(options: argparse.Namespace) -> int:
         raise Failure(error.detail) from None
     print(f"{folder}: {found.step} steps in {found.seconds / 60:.0f} minutes; best on val {found.best:.4g}")
     return 0
+
+
+def run_score(options: argparse.Namespace) -> int:
+    """Print a table of what the models reach."""
+    import torch  # noqa: PLC0415
+
+    import engine  # noqa: PLC0415
+    from engine.train import recipe, scoring  # noqa: PLC0415
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cards = {card.id: card for card in engine.cards() if card.id in recipe.bundled()}
+    names = list(cards) if options.all else options.names
+    if not names:
+        raise Failure("say which model to score, or --all.")
+    try:
+        recipes = {name: recipe.read(name) for name in names}
+        figures = {}
+        for name in names:
+            folder = options.runs / name if options.runs else engine.card(name).folder()
+            model = engine.load(folder if options.runs else name)
+            figures[name] = scoring.measure(recipes[name], model, folder, options.data)
+    except engine.errors.EngineError as error:
+        raise Failure(error.detail) from None
+    found = scoring.rows(figures, recipes)
+    print("\n".join(scoring.table(found)))
+    return 1 if any(row.reached is False for row in found) else 0
 
 
 def report(step: int, figures: dict[str, float]) -> None:

@@ -71,6 +71,29 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class Bundled:
+    """A folder that comes along with Headlight, in engine/weights."""
+
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Where it is, in a checkout and in an installed wheel."""
+        return Path(__file__).parent / "weights" / self.name
+
+    def find(self) -> Path | None:
+        return self.path if self.path.is_dir() else None
+
+    def fetch(self) -> Path:
+        if folder := self.find():
+            return folder
+        raise WeightsMissing(f"{self.path} is not there. Install Headlight anew.")
+
+    def __str__(self) -> str:
+        return "comes with Headlight"
+
+
+@dataclass(frozen=True)
 class Folder:
     """A folder on this machine."""
 
@@ -118,9 +141,12 @@ class ModelCard:
     homepage: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    base: str | None = None  # the card of the model that this one's files lack the rest of
 
     def status(self) -> str:
         """`ready` where the files are on this machine, else `absent`."""
+        if self.base is not None and card(self.base).status() == "absent":
+            return "absent"
         return "ready" if any(source.find() for source in self.sources) else "absent"
 
     @property

@@ -126,9 +126,13 @@ class Translate:
     def score(self, model: Trainee) -> float:
         import sacrebleu  # noqa: PLC0415 (an extra, and slow to import)
 
-        sources = [one["source"] for one in self.val[: self.judged]]
-        texts = self.tokenizer.decode_batch(greedy(model.network, model.logits, sources, START, STOP))
-        return float(sacrebleu.corpus_bleu(texts, [[target for _, target in self.pairs[: self.judged]]]).score)
+        targets = [target for _, target in self.pairs[: self.judged]]
+        return float(sacrebleu.corpus_bleu(self.said(model, self.judged), [targets]).score)
+
+    def said(self, model: Trainee, first: int | None = None) -> list[str]:
+        """What the network makes of the `first` sources of val, greedily."""
+        sources = [one["source"] for one in self.val[:first]]
+        return self.tokenizer.decode_batch(greedy(model.network, model.logits, sources, START, STOP))
 
 
 GAP = "___"
@@ -215,14 +219,16 @@ class MaskedWords:
         self.words = range(self.hidden + 1, len(known))
         self.texts = [encoded(text, tokenizer) for text in documents(data, recipe.train)]
         draw = random.Random(f"{recipe.seed} val")
-        val = [encoded(text, tokenizer) for text in documents(data, recipe.val)]
-        self.val = [self.masked(*self.segments(text, None), draw, always=True) for text in val]
+        self.val_texts = [encoded(text, tokenizer) for text in documents(data, recipe.val)]
+        self.val = [self.masked(*self.segments(text, None), draw, always=True) for text in self.val_texts]
 
     def examples(self, epoch: int) -> Sequence[Example]:
         draw = random.Random(f"{self.seed} examples {epoch}")
-        return [self.masked(*self.segments(text, draw), draw) for text in self.texts]
+        return [self.masked(*self.segments(text, draw, self.texts), draw) for text in self.texts]
 
-    def segments(self, text: list[list[int]], draw: random.Random | None) -> tuple[list[int], list[int], int]:
+    def segments(
+        self, text: list[list[int]], draw: random.Random | None, others: Sequence[list[list[int]]] = ()
+    ) -> tuple[list[int], list[int], int]:
         """Two segments, and 0 where the second belongs to the first, 1 where it does not, `IGNORED` without one."""
         if len(text) < 2:
             return flat(text), [], IGNORED
@@ -231,7 +237,7 @@ class MaskedWords:
         order = draw.sample(text, len(text))
         cut = draw.randint(1, len(order) - 1)
         other = draw.random() < 0.5
-        second = draw.choice(self.texts) if other else order
+        second = draw.choice(others) if other else order
         return flat(order[:cut]), flat(second[cut:] or second), int(other)
 
     def masked(
@@ -264,11 +270,11 @@ class MaskedWords:
         """The share of masked words on val that come first."""
         return self.found(model, 1)
 
-    def found(self, model: Trainee, first: int) -> float:
-        """The share of masked words on val that are among the `first` likeliest."""
+    def found(self, model: Trainee, first: int, examples: Sequence[Example] | None = None) -> float:
+        """The share of masked words, on val unless told otherwise, that are among the `first` likeliest."""
         right, count = 0, 0
         with torch.inference_mode():
-            for batch in val_batches(self.val, model):
+            for batch in val_batches(self.val if examples is None else examples, model):
                 hidden = model.network(batch["ids"], batch["segments"], mask(batch["ids"]))
                 wanted = batch["said"] != IGNORED
                 top = model.logits(hidden[wanted]).topk(first).indices

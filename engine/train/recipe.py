@@ -49,7 +49,8 @@ class Recipe:
     `model` is the config.json to be; in it `"$vocabulary"` stands for the tokenizer's size and `"$none"` for null.
     `train`, `val` and `test` name data files, see engine/train/data.py. `dropout` gives a rate to patterns of sites,
     `options` are the objective's own. The weights may begin as those of the model `base`; then what is written is only
-    what was `trainable`, as patterns of parameters' names.
+    what was `trainable`, as patterns of parameters' names. `goals` say how good it shall be (see scoring.py); `about`,
+    `look` and `limits` are sentences for the model's card.
     """
 
     name: str
@@ -62,14 +63,18 @@ class Recipe:
     tokenizer: Mapping[str, Any] = field(default_factory=dict)
     dropout: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    goals: tuple[Mapping[str, Any], ...] = ()
+    about: str = ""
+    look: str = ""
+    limits: str = ""
     base: str | None = None
     trainable: tuple[str, ...] = ("*",)
     seed: int = 1
 
     def to_json(self) -> str:
         """The recipe as text, without what is at its default: a run goes on only under the recipe it was begun with."""
-        said = {**told(self), "schedule": told(self.schedule)}
-        return json.dumps(said, sort_keys=True)
+        said = {name: value for name, value in told(self).items() if name not in ("goals", "about", "look", "limits")}
+        return json.dumps(said | {"schedule": told(self.schedule)}, sort_keys=True)
 
 
 def told(part: Recipe | Schedule) -> dict[str, Any]:
@@ -96,6 +101,7 @@ def read(name: str | Path) -> Recipe:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         schedule = Schedule(**found.pop("schedule"))
         train, val, test = (tuple(found.pop(part, ())) for part in ("train", "val", "test"))
+        found["goals"] = tuple(found.get("goals", ()))
         found["trainable"] = tuple(found.get("trainable", Recipe.trainable))
         return Recipe(name=found.pop("name", path.stem), schedule=schedule, train=train, val=val, test=test, **found)
     except KeyError as error:
