@@ -1,4 +1,4 @@
-"""The command line: `headlight serve`, `headlight trace`, `headlight models`, `headlight models pull`."""
+"""The command line: `headlight serve`, `trace`, `generate`, `models`, `data fetch`, `train` and `score`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ examples:
   headlight trace "I kicked the ball" --out ball.safetensors
   headlight models
   headlight models pull gpt2                        from the Hugging Face hub
+  headlight data fetch                              the text that the bundled models were trained on
+  headlight train transformer-fr-en --data data     into runs/transformer-fr-en
+  headlight score --all --data data
 
 Everything else is set in the environment, as HEADLIGHT_*: see the table in the README.
 """
@@ -111,11 +114,24 @@ def parser() -> argparse.ArgumentParser:
     pull.add_argument("id", metavar="ID", help="a model's id, org/name or org/name@revision")
     pull.set_defaults(run=run_pull)
 
+    data = commands.add_parser("data", help="the text that models are trained on").add_subparsers(
+        title="commands", required=True, metavar="COMMAND"
+    )
+    fetch = data.add_parser(
+        "fetch",
+        help="fetch it from its public sources",
+        description="Fetch the text of the bundled models' training from its public sources, checked by sha256.",
+    )
+    fetch.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="where to (default: %(default)s)")
+    fetch.set_defaults(run=run_fetch)
+
     train = commands.add_parser(
         "train", help="train a model", description="Train a model, or go on with a training that was stopped."
     )
     train.add_argument("recipe", metavar="RECIPE", help="a recipe that comes along, by name, or a recipe file")
-    train.add_argument("--data", metavar="DIR", type=Path, help="the folder that the recipe's data files are in")
+    train.add_argument(
+        "--data", metavar="DIR", type=Path, help="the folder of the data files (default: the recipe's, or data)"
+    )
     train.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="where to (default: %(default)s)")
     train.add_argument("--device", default="cpu", help="the torch device to train on (default: %(default)s)")
     train.add_argument("--threads", type=int, help="processors to use (default: all)")
@@ -381,6 +397,18 @@ def run_models(options: argparse.Namespace) -> int:  # noqa: ARG001
     return 0
 
 
+def run_fetch(options: argparse.Namespace) -> int:
+    """Fetch the training data."""
+    from engine.train import sources  # noqa: PLC0415
+
+    missing = sources.fetch(options.data, told=lambda name, what: print(f"{name} {what}", flush=True))
+    if missing:
+        raise Failure(
+            f"{len(missing)} of {len(sources.SHA256)} files were not to be had; what was is in {options.data}."
+        )
+    return 0
+
+
 def run_train(options: argparse.Namespace) -> int:
     """Train a recipe's model into a folder of its name."""
     import torch  # noqa: PLC0415
@@ -393,7 +421,8 @@ def run_train(options: argparse.Namespace) -> int:
     try:
         wanted = recipe.read(options.recipe)
         folder = options.runs / wanted.name
-        run = start.start(wanted, options.data or Path(options.recipe).parent, folder, device=options.device)
+        data = options.data or (Path("data") if options.recipe in recipe.bundled() else Path(options.recipe).parent)
+        run = start.start(wanted, data, folder, device=options.device)
         found = loop.train(run, watch=report)
     except EngineError as error:
         raise Failure(error.detail) from None
