@@ -135,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="where to (default: %(default)s)")
     train.add_argument("--device", default="cpu", help="the torch device to train on (default: %(default)s)")
     train.add_argument("--threads", type=int, help="processors to use (default: all)")
+    train.add_argument("--tensorboard", action="store_true", help="write TensorBoard event files beside the model")
     train.set_defaults(run=run_train)
 
     score = commands.add_parser(
@@ -423,7 +424,13 @@ def run_train(options: argparse.Namespace) -> int:
         folder = options.runs / wanted.name
         data = options.data or (Path("data") if options.recipe in recipe.bundled() else Path(options.recipe).parent)
         run = start.start(wanted, data, folder, device=options.device)
-        found = loop.train(run, watch=report)
+        watches = [report, *([loop.tensorboard(folder / "events")] if options.tensorboard else [])]
+
+        def watch(step: int, figures: dict[str, float]) -> None:
+            for told in watches:
+                told(step, figures)
+
+        found = loop.train(run, watch=watch)
     except EngineError as error:
         raise Failure(error.detail) from None
     print(f"{folder}: {found.step} steps in {found.seconds / 60:.0f} minutes; best on val {found.best:.4g}")

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from engine.model import Model
 from engine.train.loop import STATE, Progress
 from engine.train.recipe import Recipe
-from engine.train.scoring import Row
+from engine.train.scoring import TOLD, Row
 from engine.train.sources import TERMS
 
 
@@ -55,9 +55,6 @@ def card_text(recipe: Recipe, model: Model, folder: Path, rows: Sequence[Row]) -
         recipe.limits,
     ]
     return "\n".join(lines) + "\n"
-
-
-TOLD = {None: "", True: "yes", False: "no"}
 
 
 def named(recipe: Recipe) -> Iterator[str]:

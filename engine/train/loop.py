@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -256,7 +256,27 @@ def write_atomically(tensors: dict[str, Tensor], path: Path, about: dict[str, st
     os.replace(part, path)
 
 
-def train(run: Run, *, progress: bool = True, watch: Any = None) -> Progress:
+Watch = Callable[[int, dict[str, float]], None]
+"""Told of every look at val: the step, and its figures by name."""
+
+
+def tensorboard(folder: Path) -> Watch:
+    """Write TensorBoard event files to that folder; `BadRecipe` where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise BadRecipe("TensorBoard is not installed. Install it with: pip install 'headlight[train]'.") from None
+    writer = SummaryWriter(str(folder))
+
+    def watch(step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return watch
+
+
+def train(run: Run, *, progress: bool = True, watch: Watch | None = None) -> Progress:
     """Train to the end of the schedule, or until val gets no better; `watch(step, figures)` is told of every look."""
     import tqdm  # noqa: PLC0415
 

@@ -218,11 +218,14 @@ MEASURES: dict[str, Callable[..., Figures]] = {
 }
 
 
+TOLD = {None: "", True: "yes", False: "no"}
+"""Whether a goal is reached, in a word."""
+
+
 def table(lines: list[Row]) -> Iterator[str]:
     """The rows as text for a terminal."""
-    told = {None: "", True: "yes", False: "no"}
     cells = [("name", "metric", "value", "goal", "reached")]
-    cells += [(row.model, row.metric, f"{row.value:.3g}", row.goal or "", told[row.reached]) for row in lines]
+    cells += [(row.model, row.metric, f"{row.value:.3g}", row.goal or "", TOLD[row.reached]) for row in lines]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     for row in cells:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

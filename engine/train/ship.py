@@ -31,7 +31,7 @@ def main() -> None:
         target.mkdir(parents=True, exist_ok=True)
         for file in FILES:
             if (source / file).is_file():
-                shutil.copy(source / file, target / file)
+                shutil.copyfile(source / file, target / file)
         mine = [row for row in rows if row.model == name]
         (target / "CARD.md").write_text(cards.card_text(recipes[name], model, source, mine), encoding="utf-8")
         shape = model.family.shape(model.config)
