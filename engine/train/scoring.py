@@ -18,6 +18,7 @@ from engine.model import Model
 from engine.sites import address
 from engine.tap import SILENT
 from engine.train import vocabulary
+from engine.train.alignment import agreement
 from engine.train.batches import IGNORED
 from engine.train.data import documents
 from engine.train.loop import train
@@ -102,6 +103,8 @@ def translation(recipe: Recipe, model: Model, network: Trainee, data: Path, on: 
         if some:
             words = f"{first} to {last}" if last < 1000 else f"{first} or more"
             found[f"BLEU, test, sources of {words} words"] = bleu(some)
+    if any(block.kind == "additive" for block in model.blocks):
+        found["alignment, words with the right source word"] = agreement(model)
     others = list(zip(said, pairs, strict=True))[objective.judged :]
     if others:
         found["sentiment, test"] = sum(one == target for one, (_, target) in others) / len(others)
