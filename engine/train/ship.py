@@ -6,6 +6,8 @@ import argparse
 import shutil
 from pathlib import Path
 
+import torch
+
 import engine
 from engine.checkpoint import FILES, WEIGHTS, sha256
 from engine.registry import Bundled
@@ -18,7 +20,9 @@ def main() -> None:
     options.add_argument("names", nargs="+", metavar="NAME")
     options.add_argument("--runs", type=Path, required=True, metavar="DIR")
     options.add_argument("--data", type=Path, required=True, metavar="DIR")
+    options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processors to use")
     given = options.parse_args()
+    torch.set_num_threads(given.threads)
     recipes = {name: recipe.read(name) for name in given.names}
     models = {name: engine.load(given.runs / name) for name in given.names}
     figures = {
