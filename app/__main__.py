@@ -114,6 +114,12 @@ def parser() -> argparse.ArgumentParser:
     pull.add_argument("id", metavar="ID", help="a model's id, org/name or org/name@revision")
     pull.set_defaults(run=run_pull)
 
+    add_training(commands)
+    return top
+
+
+def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that models are made and measured with."""
     data = commands.add_parser("data", help="the text that models are trained on").add_subparsers(
         title="commands", required=True, metavar="COMMAND"
     )
@@ -147,7 +153,6 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--runs", metavar="DIR", type=Path, help="score what was trained into this folder")
     score.add_argument("--threads", type=int, help="processors to use (default: all)")
     score.set_defaults(run=run_score)
-    return top
 
 
 def port(text: str) -> int:

@@ -132,7 +132,7 @@ class Translate:
     def said(self, model: Trainee, first: int | None = None) -> list[str]:
         """What the network makes of the `first` sources of val, greedily."""
         sources = [one["source"] for one in self.val[:first]]
-        return self.tokenizer.decode_batch(greedy(model.network, model.logits, sources, START, STOP))
+        return self.tokenizer.decode_batch(greedy(model.family, model.network, sources, START, STOP))
 
 
 GAP = "___"
