@@ -147,7 +147,7 @@ def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     score = commands.add_parser(
         "score", help="measure trained models", description="Measure a model on val and test, beside its goals."
     )
-    score.add_argument("names", metavar="NAME", nargs="*", help="a bundled model, or the name of a run")
+    score.add_argument("names", metavar="NAME", nargs="*", help="a bundled model, or the recipe of a run")
     score.add_argument("--all", action="store_true", help="every bundled model")
     score.add_argument("--data", metavar="DIR", type=Path, required=True, help="the folder with the data files")
     score.add_argument("--runs", metavar="DIR", type=Path, help="score what was trained into this folder")
@@ -456,12 +456,12 @@ def run_score(options: argparse.Namespace) -> int:
     if not names:
         raise Failure("say which model to score, or --all.")
     try:
-        recipes = {name: recipe.read(name) for name in names}
+        recipes = {made.name: made for made in map(recipe.read, names)}
         figures = {}
-        for name in names:
+        for name, made in recipes.items():
             folder = options.runs / name if options.runs else engine.card(name).folder()
             model = engine.load(folder if options.runs else name)
-            figures[name] = scoring.measure(recipes[name], model, folder, options.data)
+            figures[name] = scoring.measure(made, model, folder, options.data)
     except engine.errors.EngineError as error:
         raise Failure(error.detail) from None
     found = scoring.rows(figures, recipes)

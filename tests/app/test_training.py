@@ -88,6 +88,21 @@ def test_a_model_of_ones_own_text_shows_up_in_the_page(mine: Path, capsys: pytes
         ]
 
 
+def test_a_run_is_scored_by_its_recipe(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with mine.open("a") as file:
+        file.write('\n[[test]]\nsource = "mine.fr"\ntarget = "mine.en"\n')
+        file.write('\n[[goals]]\nmetric = "BLEU, test"\nat_least = 100.5\n')
+    runs = ["--runs", str(mine.parent / "runs")]
+    assert main(["train", str(mine), *runs]) == 0
+    capsys.readouterr()
+    assert main(["score", str(mine), "--data", str(mine.parent), *runs]) == 1  # a goal is missed
+    told = capsys.readouterr().out
+    (line,) = [line for line in told.splitlines() if "at least" in line]
+    assert line.split()[0] == "mine"
+    assert line.endswith("no")
+    assert "alignment, words with the right source word" in told
+
+
 def test_a_finished_training_is_not_done_again(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", str(mine), "--runs", str(mine.parent / "runs")]
     assert main(command) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import random
+import re
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ import torch
 
 import engine
 from engine.tap import SILENT
-from engine.train import recipe, scoring, sources, vocabulary
+from engine.tokens import Token
+from engine.train import alignment, recipe, scoring, sources, vocabulary
 from engine.train.batches import bucketed, collate
 from engine.train.data import DataMissing, documents, lines, parallel
 from engine.train.dropout import Dropout
@@ -546,3 +548,69 @@ def test_translations_are_scored_as_sacrebleu_does(data: Path, tmp_path: Path) -
     targets = [target for _, target in objective.pairs]
     objective.said = lambda _, first=None: targets[:first]  # type: ignore[method-assign]
     assert objective.score(run.model) == pytest.approx(100)
+
+
+class Seen:
+    """A trace with patterns that were made up, of a text whose tokens are its words."""
+
+    def __init__(self, patterns: dict[str, torch.Tensor], tokens: dict[str, list[Token]]) -> None:
+        self.patterns, self.tokens = patterns, tokens
+
+    def __getitem__(self, address: str) -> torch.Tensor:
+        return self.patterns[address]
+
+
+def words(text: str) -> list[Token]:
+    return [Token(0, match[0], match[0], *match.span()) for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_an_alignment_is_right_where_the_step_that_says_a_word_looks_at_its_source(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: int
+) -> None:
+    origins = {target: pairs for _, target, pairs in alignment.annotated()}
+    assert len(origins) == 50
+
+    def looks(_: object, source: str, target: str) -> Seen:
+        tokens = {"encoder": words(source), "decoder": [Token(2, "<s>", "<s>", None, None), *words(target)]}
+        pattern = torch.zeros(1, len(tokens["decoder"]), len(tokens["encoder"]))
+        for word, there in origins[target]:
+            (at,) = alignment.within(tokens["decoder"], word)
+            first, *_ = alignment.within(tokens["encoder"], there[0])
+            pattern[0, at - 1 + shift, first] = 1.0
+        return Seen({"decoder.0.cross.pattern": pattern}, tokens)
+
+    monkeypatch.setattr("engine.trace", looks)
+    model = start(tiny("seq2seq"), data, tmp_path).model
+    share = alignment.agreement(model)  # type: ignore[arg-type]
+    assert share == 1.0 if shift == 0 else share < 0.5
+
+
+def test_every_word_of_the_annotated_targets_was_thought_of() -> None:
+    for line in (Path(alignment.__file__).parent / "alignments.tsv").read_text(encoding="utf-8").splitlines():
+        _, target, links = line.split("\t")
+        assert sorted(re.findall(r"\w+", target)) == sorted(link.partition("=")[0] for link in links.split()), target
+
+
+def test_heads_are_known_by_what_they_look_at(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(start(tiny("gpt2", steps=4), data, tmp_path), progress=False)
+    model = engine.load(tmp_path)
+
+    def looks(_: object, ids: dict[str, list[int]]) -> Seen:
+        size = len(ids["decoder"])
+        half = (size - 1) // 2
+        assert ids["decoder"][1 : half + 1] == ids["decoder"][half + 1 :]
+        patterns = {f"decoder.{layer}.self.pattern": torch.zeros(2, size, size) for layer in range(2)}
+        for query in range(1, size):
+            patterns["decoder.0.self.pattern"][1, query, query - 1] = 0.9
+            if query > half:
+                assert (
+                    ids["decoder"][query - half] == ids["decoder"][query]
+                )  # the last occurrence, and then what followed
+                patterns["decoder.1.self.pattern"][0, query, query - half + 1] = 0.7
+        return Seen(patterns, {})
+
+    monkeypatch.setattr("engine.trace", looks)
+    found = scoring.heads(model, length=10, texts=3)
+    assert found["previous-token head"] == (pytest.approx(0.9), 0, 1)
+    assert found["induction head"] == (pytest.approx(0.7), 1, 0)
