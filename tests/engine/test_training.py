@@ -345,9 +345,9 @@ def test_every_example_is_in_one_batch_that_is_not_too_large() -> None:
     assert batches != bucketed(examples, 100, "another")
 
 
-def test_words_are_cut_as_the_tokenizer_cuts_them_unless_merges_are_left_out(data: Path) -> None:
-    texts = lines(data, "fr")
-    tokenizer = vocabulary.train_bpe(texts, 60, "none")
+def test_words_are_cut_as_the_tokenizer_cuts_them_unless_merges_are_left_out() -> None:
+    texts = [text for source, target, _ in alignment.annotated() for text in (source, target)]
+    tokenizer = vocabulary.train_bpe(texts, 300, "none")
     whole, dropped = vocabulary.Cuts(tokenizer, 0.0, 1), vocabulary.Cuts(tokenizer, 0.5, 1)
     for text in texts:
         words = whole.words(text)
