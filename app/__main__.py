@@ -1,4 +1,4 @@
-"""The command line: `headlight serve`, `headlight trace`, `headlight models`, `headlight models pull`."""
+"""The command line: `headlight serve`, `trace`, `generate`, `models`, `data fetch`, `train` and `score`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ examples:
   headlight trace "I kicked the ball" --out ball.safetensors
   headlight models
   headlight models pull gpt2                        from the Hugging Face hub
+  headlight data fetch                              the text that the bundled models were trained on
+  headlight train transformer-fr-en --data data     into runs/transformer-fr-en
+  headlight score --all --data data
 
 Everything else is set in the environment, as HEADLIGHT_*: see the table in the README.
 """
@@ -110,7 +113,46 @@ def parser() -> argparse.ArgumentParser:
     )
     pull.add_argument("id", metavar="ID", help="a model's id, org/name or org/name@revision")
     pull.set_defaults(run=run_pull)
+
+    add_training(commands)
     return top
+
+
+def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that models are made and measured with."""
+    data = commands.add_parser("data", help="the text that models are trained on").add_subparsers(
+        title="commands", required=True, metavar="COMMAND"
+    )
+    fetch = data.add_parser(
+        "fetch",
+        help="fetch it from its public sources",
+        description="Fetch the text of the bundled models' training from its public sources, checked by sha256.",
+    )
+    fetch.add_argument("--data", metavar="DIR", type=Path, default=Path("data"), help="where to (default: %(default)s)")
+    fetch.set_defaults(run=run_fetch)
+
+    train = commands.add_parser(
+        "train", help="train a model", description="Train a model, or go on with a training that was stopped."
+    )
+    train.add_argument("recipe", metavar="RECIPE", help="a recipe that comes along, by name, or a recipe file")
+    train.add_argument(
+        "--data", metavar="DIR", type=Path, help="the folder of the data files (default: the recipe's, or data)"
+    )
+    train.add_argument("--runs", metavar="DIR", type=Path, default=Path("runs"), help="where to (default: %(default)s)")
+    train.add_argument("--device", default="cpu", help="the torch device to train on (default: %(default)s)")
+    train.add_argument("--threads", type=int, help="processors to use (default: all)")
+    train.add_argument("--tensorboard", action="store_true", help="write TensorBoard event files beside the model")
+    train.set_defaults(run=run_train)
+
+    score = commands.add_parser(
+        "score", help="measure trained models", description="Measure a model on val and test, beside its goals."
+    )
+    score.add_argument("names", metavar="NAME", nargs="*", help="a bundled model, or the recipe of a run")
+    score.add_argument("--all", action="store_true", help="every bundled model")
+    score.add_argument("--data", metavar="DIR", type=Path, required=True, help="the folder with the data files")
+    score.add_argument("--runs", metavar="DIR", type=Path, help="score what was trained into this folder")
+    score.add_argument("--threads", type=int, help="processors to use (default: all)")
+    score.set_defaults(run=run_score)
 
 
 def port(text: str) -> int:
@@ -359,6 +401,77 @@ def run_models(options: argparse.Namespace) -> int:  # noqa: ARG001
     for row in (head, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def run_fetch(options: argparse.Namespace) -> int:
+    """Fetch the training data."""
+    from engine.train import sources  # noqa: PLC0415
+
+    missing = sources.fetch(options.data, told=lambda name, what: print(f"{name} {what}", flush=True))
+    if missing:
+        raise Failure(
+            f"{len(missing)} of {len(sources.SHA256)} files were not to be had; what was is in {options.data}."
+        )
+    return 0
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train a recipe's model into a folder of its name."""
+    import torch  # noqa: PLC0415
+
+    from engine.errors import EngineError  # noqa: PLC0415
+    from engine.train import loop, recipe, start  # noqa: PLC0415
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        wanted = recipe.read(options.recipe)
+        folder = options.runs / wanted.name
+        data = options.data or (Path("data") if options.recipe in recipe.bundled() else Path(options.recipe).parent)
+        run = start.start(wanted, data, folder, device=options.device)
+        watches = [report, *([loop.tensorboard(folder / "events")] if options.tensorboard else [])]
+
+        def watch(step: int, figures: dict[str, float]) -> None:
+            for told in watches:
+                told(step, figures)
+
+        found = loop.train(run, watch=watch)
+    except EngineError as error:
+        raise Failure(error.detail) from None
+    print(f"{folder}: {found.step} steps in {found.seconds / 60:.0f} minutes; best on val {found.best:.4g}")
+    return 0
+
+
+def run_score(options: argparse.Namespace) -> int:
+    """Print a table of what the models reach."""
+    import torch  # noqa: PLC0415
+
+    import engine  # noqa: PLC0415
+    from engine.train import recipe, scoring  # noqa: PLC0415
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cards = {card.id: card for card in engine.cards() if card.id in recipe.bundled()}
+    names = list(cards) if options.all else options.names
+    if not names:
+        raise Failure("say which model to score, or --all.")
+    try:
+        recipes = {made.name: made for made in map(recipe.read, names)}
+        figures = {}
+        for name, made in recipes.items():
+            folder = options.runs / name if options.runs else engine.card(name).folder()
+            model = engine.load(folder if options.runs else name)
+            figures[name] = scoring.measure(made, model, folder, options.data)
+    except engine.errors.EngineError as error:
+        raise Failure(error.detail) from None
+    found = scoring.rows(figures, recipes)
+    print("\n".join(scoring.table(found)))
+    return 1 if any(row.reached is False for row in found) else 0
+
+
+def report(step: int, figures: dict[str, float]) -> None:
+    """Print how a training stands."""
+    print(f"step {step}:", ", ".join(f"{name} {value:.4g}" for name, value in figures.items()), flush=True)
 
 
 if __name__ == "__main__":

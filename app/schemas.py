@@ -98,7 +98,9 @@ class Decoding(Strict):
         default_factory=list, max_length=8, description="Texts that end it, besides the model's own stop token."
     )
     seed: int = Field(0, ge=0, lt=2**63, description="The same seed gives the same text.")
-    top: int = Field(10, ge=1, le=100, description="How many of the likeliest tokens each step names.")
+    top: int = Field(
+        10, ge=1, le=100, description="How many of the likeliest tokens each step names, besides the chosen one."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Decoding:

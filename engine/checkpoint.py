@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -171,33 +172,43 @@ def fill(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    base: Path | None = None,
 ) -> None:
     """Replace every parameter of `network`, built on the meta device, by the file's tensor.
 
-    Raises `UnexpectedKeys`, `MissingKeys` or `WrongShape`, and `CheckpointError` where the file is damaged.
+    What a fine-tuned model's file does not hold comes from the file of its `base`. Raises `UnexpectedKeys`,
+    `MissingKeys` or `WrongShape`, and `CheckpointError` where a file is damaged.
     """
     by_name = {rule.theirs: rule for rule in rules.rules}
     wanted = dict(network.named_parameters())
     try:
-        with safe_open(path, framework="pt") as file:
-            keys = {rules.plain(key): key for key in file.keys()}  # noqa: SIM118 (not a mapping)
-            if len(keys) < len(file.keys()):  # the same tensor under two spellings
-                raise UnexpectedKeys(set(file.keys()) - set(keys.values()))
+        with ExitStack() as stack:
+            files = [stack.enter_context(safe_open(each, framework="pt")) for each in (base, path) if each is not None]
+            keys: dict[str, str] = {}
+            holder: dict[str, Any] = {}
+            for file in files:
+                those = {rules.plain(key): key for key in file.keys()}  # noqa: SIM118 (not a mapping)
+                if len(those) < len(file.keys()):  # the same tensor under two spellings
+                    raise UnexpectedKeys(set(file.keys()) - set(those.values()))
+                keys |= those
+                holder |= dict.fromkeys(those, file)
             if unexpected := [key for plain, key in keys.items() if plain not in by_name and not rules.ignores(plain)]:
                 raise UnexpectedKeys(unexpected)
             if missing := [theirs for theirs in by_name if theirs not in keys]:
                 raise MissingKeys(missing)
             for key, first in rules.same.items():
-                if key in keys and not torch.equal(file.get_tensor(keys[key]), file.get_tensor(keys[first])):
+                if key in keys and not torch.equal(
+                    holder[key].get_tensor(keys[key]), holder[first].get_tensor(keys[first])
+                ):
                     raise CheckpointError(
                         f"config.json ties {keys[key]} to {keys[first]}, but in the file they differ."
                     )
             for theirs, rule in by_name.items():
                 expected = rule.step.write([wanted.pop(name) for name in rule.names]).shape
-                found = file.get_slice(keys[theirs]).get_shape()
+                found = holder[theirs].get_slice(keys[theirs]).get_shape()
                 if tuple(found) != tuple(expected):
                     raise WrongShape(keys[theirs], found, expected)
-                value = file.get_tensor(keys[theirs]).to(device=device, dtype=dtype)
+                value = holder[theirs].get_tensor(keys[theirs]).to(device=device, dtype=dtype)
                 for name, part in zip(rule.names, rule.step.read(value), strict=True):
                     place(network, name, part)
     except SafetensorError as error:

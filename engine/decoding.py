@@ -34,7 +34,7 @@ class Decoding:
     above 1 makes what stands there already less likely (Keskar et al. 2019, section 4.1). With several `beams`, that
     many texts are continued side by side and the best is kept, by its log-probability divided by length to the
     `length_penalty`. It ends with one of the model's stop tokens, with one of the texts in `stop`, or after
-    `max_new_tokens`. `top` is how many of the likeliest tokens each step names.
+    `max_new_tokens`. `top` is how many of the likeliest tokens each step names, besides the one that is chosen.
     """
 
     max_new_tokens: int = 20
@@ -177,7 +177,7 @@ def _one(model: Model, tokens: Tokens, how: Decoding, most: int, patches: Sequen
         if id in model.stops:
             ended = "token"
         (token,) = model.named([id])
-        top = likeliest(model, probabilities, chances, how.top)
+        top = likeliest(model, probabilities, chances, how.top, id)
         now = time.perf_counter()
         yield Step(position, token, float(probabilities[id]), top, now - start, ended)
         if ended:
@@ -213,12 +213,12 @@ def penalised(logits: Tensor, ids: Sequence[int], penalty: float) -> Tensor:
     return logits.index_copy(0, there, torch.where(old > 0, old / penalty, old * penalty))
 
 
-def likeliest(model: Model, probabilities: Tensor, chances: Tensor, count: int) -> tuple[Candidate, ...]:
-    """The tokens with the highest chance to be drawn, then by the network's own probability."""
+def likeliest(model: Model, probabilities: Tensor, chances: Tensor, count: int, chosen: int) -> tuple[Candidate, ...]:
+    """The tokens with the highest chance to be drawn, then by the network's own probability; and the chosen one."""
     count = min(count, len(chances))
     best = sorted(set(chances.topk(count).indices.tolist()) | set(probabilities.topk(count).indices.tolist()))
     best.sort(key=lambda id: (-float(chances[id]), -float(probabilities[id]), id))
-    named = model.named(best[:count])
+    named = model.named([*best[:count], *({chosen} - {*best[:count]})])
     return tuple(Candidate(token, float(probabilities[token.id]), float(chances[token.id])) for token in named)
 
 
@@ -272,7 +272,7 @@ def _beams(model: Model, tokens: Tokens, how: Decoding, most: int, patches: Sequ
             whole += [(line.total / length**how.length_penalty, line.ids) for line in going]
         first = going[0]
         probabilities, chances = logits[first.row].softmax(-1), seen[first.row].softmax(-1)
-        top = likeliest(model, probabilities, chances, how.top)
+        top = likeliest(model, probabilities, chances, how.top, first.ids[-1])
         (token,) = model.named(first.ids[-1:])
         now = time.perf_counter()
         yield Step(

@@ -58,7 +58,7 @@ class Model:
     config: Any
     network: nn.Module
     tokenizer: Tokenizer | None
-    sha256: str  # of model.safetensors
+    sha256: str  # of model.safetensors, and of what it lies on where there is a base
     target_tokenizer: Tokenizer | None = None  # where the decoder's differs
 
     @property
@@ -278,8 +278,13 @@ def load(
     path = checkpoint.weights_path(folder)
     family, config, network = built(folder)
     sha256 = checkpoint.verified(path, card.sha256 if card else None, progress)
+    base = None
+    if (under := checkpoint.read_config(folder).get("base")) is not None:
+        base = checkpoint.weights_path(registry.card(str(under)).folder())
+        below = checkpoint.verified(base, registry.card(str(under)).sha256)
+        sha256 = hashlib.sha256(f"{sha256} on {below}".encode()).hexdigest()
     tokenizer, target_tokenizer = tokenizers_of(folder, family, config, needed=card is not None)
-    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device))
+    checkpoint.fill(network, path, family.rules(config), dtype=dtype, device=usable(device), base=base)
     network.eval()
     card = completed(card, card_of(folder, family, config, network))
     return Model(card, family, config, network, tokenizer, sha256, target_tokenizer)

@@ -71,6 +71,29 @@ class Hub:
 
 
 @dataclass(frozen=True)
+class Bundled:
+    """A folder that comes along with Headlight, in engine/weights."""
+
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Where it is, in a checkout and in an installed wheel."""
+        return Path(__file__).parent / "weights" / self.name
+
+    def find(self) -> Path | None:
+        return self.path if self.path.is_dir() else None
+
+    def fetch(self) -> Path:
+        if folder := self.find():
+            return folder
+        raise WeightsMissing(f"{self.path} is not there. Install Headlight anew.")
+
+    def __str__(self) -> str:
+        return "comes with Headlight"
+
+
+@dataclass(frozen=True)
 class Folder:
     """A folder on this machine."""
 
@@ -118,9 +141,12 @@ class ModelCard:
     homepage: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    base: str | None = None  # the card of the model that this one's files lack the rest of
 
     def status(self) -> str:
         """`ready` where the files are on this machine, else `absent`."""
+        if self.base is not None and card(self.base).status() == "absent":
+            return "absent"
         return "ready" if any(source.find() for source in self.sources) else "absent"
 
     @property
@@ -157,6 +183,12 @@ class ModelCard:
                 reasons.append(f"{source}: {error.detail}")
         raise WeightsMissing(f"The files of {self.id} are not on this machine. {' '.join(reasons)}")
 
+
+FIBONACCI = (
+    "0.0000253 0.0000409 0.0000661 0.000107 0.000173 0.00028 0.000453 0.000733 0.00119 0.00192 "
+    "0.00311 0.00502 0.00813 0.0132 0.0213 0.0344 0.0557 0.0902 0.146 0.236"
+)
+"""Twenty terms of the series, as shares of a later one."""
 
 CARDS: tuple[ModelCard, ...] = (
     ModelCard(
@@ -209,6 +241,97 @@ CARDS: tuple[ModelCard, ...] = (
                 look=(3, 1, 9, 2),
             ),
         ),
+    ),
+    ModelCard(
+        id="minilm-sentiment",
+        name="MiniLM sentiment",
+        family="bert",
+        summary="MiniLM fine-tuned for film reviews: see what [CLS] gathers the verdict from.",
+        parameters=22_713_986,
+        layers=6,
+        heads=12,
+        width=384,
+        limit=512,
+        sources=(Bundled("minilm-sentiment"),),
+        sha256="b270df2ce6e0dc34421d073d658cad1ce8cd943ac397ed43cc8bfb23e2620dab",
+        size=3_904_980,
+        licence="Apache-2.0",
+        scores={"accuracy, test": 0.871},
+        examples=(
+            Example(
+                "A dull story, but the actors are wonderful.",
+                note="Layer 5, head 1: [CLS] looks at “wonderful”, and head 11 at “dull”. But decides.",
+                look=(5, 1, 0, 9),
+            ),
+            Example(
+                "The jokes are not funny at all.",
+                note="Layer 5, head 9: [CLS] looks at “not”, head 1 at “funny”.",
+                look=(5, 9, 0, 4),
+            ),
+            Example("It never becomes boring.", note="Two negatives: it is wrong, and not sure.", look=(5, 0, 0, 2)),
+        ),
+        base="minilm",
+    ),
+    ModelCard(
+        id="lstm-sentiment",
+        name="LSTM sentiment",
+        family="recurrent",
+        summary="An LSTM in both directions with an attention pool: see which words the verdict rests on.",
+        parameters=929_794,
+        layers=1,
+        heads=1,
+        width=96,
+        limit=256,
+        sources=(Bundled("lstm-sentiment"),),
+        sha256="0dda342496a5062cdb86452b85499c38d2b9d1364b2b0d8ed84152a416b705f9",
+        size=1_860_820,
+        licence="Apache-2.0",
+        scores={"accuracy, test": 0.805},
+        examples=(
+            Example(
+                "A dull story, but the actors are wonderful.", note="“dull” has 0.54 of the pool, “wonderful” 0.13."
+            ),
+            Example("The plot is silly and the ending is worse.", note="“worse” has 0.74 of the pool."),
+            Example("A warm, funny and moving film.", note="“warm” and “funny” have most of it."),
+        ),
+    ),
+    ModelCard(
+        id="fibonacci-rnn",
+        name="Fibonacci RNN",
+        family="recurrent",
+        summary="Eleven parameters that continue the Fibonacci series: follow both states by hand.",
+        parameters=13,
+        layers=1,
+        heads=0,
+        width=2,
+        limit=20,
+        sources=(Bundled("fibonacci-rnn"),),
+        sha256="fc76236d7a1a3ffa89b9c0a3eee86a3455a53765e4cc238d8cbc81e8efa54353",
+        size=530,
+        licence="Apache-2.0",
+        scores={"MSE, test": 1.51e-08, "MSE, test, mean of 5 seeds": 1.23e-06},
+        examples=(
+            Example(
+                FIBONACCI, note="Each number is the sum of the two before it, as shares of a later one; 0.382 is next."
+            ),
+        ),
+    ),
+    ModelCard(
+        id="fibonacci-rnn-attention",
+        name="Fibonacci RNN with attention",
+        family="recurrent",
+        summary="The same with attention over its twenty states, 33 parameters: see which steps it takes the sum from.",
+        parameters=35,
+        layers=1,
+        heads=1,
+        width=2,
+        limit=20,
+        sources=(Bundled("fibonacci-rnn-attention"),),
+        sha256="157ce274811ed28b8ed14c9da1a673717bc332d2262ac8d514413f785653ccfd",
+        size=710,
+        licence="Apache-2.0",
+        scores={"MSE, test": 5.61e-08, "MSE, test, mean of 5 seeds": 2.12e-06},
+        examples=(Example(FIBONACCI, note="The last three steps have half of the pool; 0.382 is next."),),
     ),
     ModelCard(
         id="gpt2",

@@ -36,6 +36,11 @@ def test_a_wheel_drops_nothing_bare_into_site_packages(wheel: Path) -> None:
     assert static
     assert templates
     assert static | templates <= set(names)
+    data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "engine").rglob("*") if p.suffix in (".toml", ".tsv")}
+    weights = {p.relative_to(ROOT).as_posix() for p in (ROOT / "engine" / "weights").rglob("*") if p.is_file()}
+    assert data
+    assert weights
+    assert data | weights <= set(names)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import engine
+from engine.registry import Bundled
 from tests import zoo
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -51,6 +52,17 @@ def test_the_table_of_models_is_what_their_cards_say() -> None:
         assert f"`{card.hub.repository}" in f"`{source}"
         if card.size:
             assert source.endswith(f"{card.size / 1e6:.0f} MB")
+
+
+def test_the_table_of_trained_models_is_what_their_cards_say() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| ([\d.]+)( M)?\b[^|]*\| [^|]+ \| ([^|]+?) ([\d.e-]+)(?: \(goal .+\))? \|$", README, re.M
+    )
+    cards = {card.id: card for card in engine.cards() if isinstance(card.sources[0], Bundled)}
+    assert sorted(row[0] for row in rows) == sorted(cards)
+    for id, parameters, millions, metric, value in rows:
+        assert float(value) == cards[id].scores[metric]
+        assert float(parameters) * (1e6 if millions else 1) == pytest.approx(cards[id].parameters, rel=0.01)
 
 
 def test_every_file_that_is_named_exists() -> None:

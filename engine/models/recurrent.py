@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
 from engine.models.family import Family, Shape, Tokens, ids, resume_one_stack
-from engine.nn.attention import softmax
+from engine.nn.attention import mask_scores, softmax
 from engine.nn.cache import Cache, further
 from engine.nn.recurrent import GATES, Recurrent, recurrent_sites
 from engine.sites import Block, Site, site, sites_of
@@ -82,14 +82,15 @@ class Pool(nn.Module):
         self.by_step = None if config.steps is None else nn.Parameter(torch.zeros(config.steps, width))
         self.weight = nn.Parameter(torch.ones(width)) if width > 1 else None
 
-    def forward(self, h: Tensor, *, tap: Tap) -> Tensor:
-        """States (batch, key, width) to what they say together, (batch, width)."""
+    def forward(self, h: Tensor, mask: Tensor | None = None, *, tap: Tap) -> Tensor:
+        """States (batch, key, width) to what they say together, (batch, width); `mask` is False for padding."""
         k = self.k(h) if self.by_step is None else self.k(h) + self.by_step[: h.shape[1]]
         weight = k.new_ones(1) if self.weight is None else self.weight
         tap("score.weight", weight.expand(len(h), -1))
         q = tap("q", k.new_zeros(len(h), 1, 1, k.shape[-1]))  # the learned query lies in the weight and the bias
         k, v = tap("k", k[:, None]), tap("v", h[:, None])
-        scores = tap("scores", (q[..., :, None, :] + k[..., None, :, :]).tanh() @ weight)  # (batch, 1, 1, key)
+        scores = (q[..., :, None, :] + k[..., None, :, :]).tanh() @ weight  # (batch, 1, 1, key)
+        scores = tap("scores", mask_scores(scores, None if mask is None else mask[:, None, None]))
         pattern = tap("pattern", softmax(scores))
         z: Tensor = tap("z", pattern @ v)
         return z[:, 0, 0]
@@ -111,24 +112,26 @@ class Network(nn.Module):
         outputs = {"next-token": config.vocabulary or 0, "number": 1}.get(config.task, len(config.labels))
         self.output = nn.Linear(config.width, outputs)
 
-    def forward(self, x: Tensor, *, cache: Cache | None = None, tap: Tap = SILENT) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, cache: Cache | None = None, tap: Tap = SILENT
+    ) -> Tensor:
         """What the output layer reads: of ids (batch, position) or numbers (batch, position, 1).
 
-        (batch, position, width), or (batch, 1, width) of the whole.
+        (batch, position, width), or (batch, 1, width) of the whole. `mask` is False for padding at the end of a text.
         """
         tap = tap.at("sequence")
         if self.token is not None:
             x = tap("embed.token", self.token(x))
         ends: list[Tensor] = []
         for index, cell in enumerate(self.forwards):
-            hidden, (last, *_) = cell(x, cache=further(cache, index), tap=tap.at(index, "cell"))
+            hidden, (last, *_) = cell(x, None, mask, cache=further(cache, index), tap=tap.at(index, "cell"))
             ends = [last]
             if len(self.backwards):
-                other, (first, *_) = self.backwards[index](x, tap=tap.at(index, "reverse"))
+                other, (first, *_) = self.backwards[index](x, None, mask, tap=tap.at(index, "reverse"))
                 hidden, ends = torch.cat([hidden, other], -1), [last, first]
             x = hidden
         if self.pool is not None:
-            return self.pool(x, tap=tap.at(0, "pool"))[:, None]  # type: ignore[no-any-return]
+            return self.pool(x, mask, tap=tap.at(0, "pool"))[:, None]  # type: ignore[no-any-return]
         return torch.cat(ends, -1)[:, None] if self.whole else x
 
 
@@ -205,7 +208,7 @@ def classify(network: nn.Module, config: Config, hidden: Tensor) -> tuple[tuple[
     if config.task not in ("class", "token-class"):
         return None
     logits = head(network, hidden)
-    return config.labels, logits[0] if config.whole else logits
+    return config.labels, logits[..., 0, :] if config.whole else logits
 
 
 FAMILY = Family(
@@ -225,6 +228,6 @@ FAMILY = Family(
     head=head,
     predicts=lambda c: c.task == "next-token",
     classify=classify,
-    number=lambda network, config, hidden: head(network, hidden)[0, 0] if config.task == "number" else None,
+    number=lambda network, config, hidden: head(network, hidden)[..., 0, 0] if config.task == "number" else None,
     reads_numbers=lambda c: c.vocabulary is None,
 )

@@ -174,8 +174,18 @@ class Seq2Seq(nn.Module):
 
     def forward(self, source: Tensor, target: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> Tensor:
         """What the head reads (batch, query, embedding); `mask` is False where the source is padding."""
-        memory, finals = self.encoder(source, mask, tap=tap.at("encoder"))
-        read: Tensor = self.decoder(target, memory, finals, mask, tap=tap.at("decoder"))
+        return self.decode(target, self.encode(source, mask, tap=tap), mask, tap=tap)
+
+    def encode(self, ids: Tensor, mask: Tensor | None = None, *, tap: Tap = SILENT) -> tuple[Tensor, list[State]]:
+        """The encoder's states (batch, key, memory), and the last ones of each layer."""
+        memory, finals = self.encoder(ids, mask, tap=tap.at("encoder"))
+        return memory, finals
+
+    def decode(
+        self, ids: Tensor, memory: tuple[Tensor, list[State]], mask: Tensor | None = None, *, tap: Tap = SILENT
+    ) -> Tensor:
+        """What the head reads (batch, query, embedding), of what `encode` gave."""
+        read: Tensor = self.decoder(ids, *memory, mask, tap=tap.at("decoder"))
         return read
 
 

@@ -45,7 +45,7 @@ def test_help_shows_examples() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("command", ["serve", "trace", "models"])
+@pytest.mark.parametrize("command", ["serve", "trace", "models", "train", "score", "data"])
 def test_every_command_has_help(command: str) -> None:
     answer = headlight(command, "--help")
     assert answer.returncode == 0

@@ -427,9 +427,11 @@ def test_all_of_it_by_keyboard(visit: Open) -> None:
     page.keyboard.press("ArrowLeft")
     expect(page.locator("button.uttered:focus")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".transport output")).to_have_text("step 4 of 5")
+    seen.settle()  # until then the list may be drawn anew, and take the focus along
     page.locator(".candidates li:not(.chosen) button").nth(1).focus()
     page.keyboard.press("Enter")
     expect(page.locator("button.uttered.forced")).to_have_count(1)
+    seen.settle()
     page.locator("#seed").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("12")

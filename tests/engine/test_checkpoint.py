@@ -222,3 +222,47 @@ print((peak() - before) / size)
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(ran.stdout) < 1.25
+
+
+def test_a_fine_tuned_file_holds_what_changed_and_the_base_the_rest(
+    tiny_bert: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tiny_bert()
+    card = ModelCard("under", "Under", "bert", "", 0, 0, 0, 0, 0, (Folder(base),))
+    monkeypatch.setattr("engine.registry.CARDS", (card,))
+    tensors = load_file(base / "model.safetensors")
+    changed = {name: torch.full_like(value, 0.5) for name, value in tensors.items() if "layer.0.output.dense" in name}
+    assert 0 < len(changed) < len(tensors)
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    save_file({name: value.half() for name, value in changed.items()}, tuned / "model.safetensors")
+    config = json.loads((base / "config.json").read_text())
+    (tuned / "config.json").write_text(json.dumps({**config, "base": "under"}))
+
+    model, under = engine.load(tuned), engine.load(base)
+    state, before = model.network.state_dict(), under.network.state_dict()
+    for name, value in state.items():
+        expected = torch.full_like(value, 0.5) if name.startswith("layers.0.mlp.down") else before[name]
+        assert torch.equal(value, expected), name
+    assert model.revision != under.revision
+
+    (tuned / "config.json").write_text(json.dumps(config))
+    with pytest.raises(MissingKeys):
+        engine.load(tuned)
+
+
+def test_another_base_is_another_model(
+    tiny_bert: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tiny_bert()
+    card = ModelCard("under", "Under", "bert", "", 0, 0, 0, 0, 0, (Folder(base),))
+    monkeypatch.setattr("engine.registry.CARDS", (card,))
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    tensors = load_file(base / "model.safetensors")
+    save_file({name: value for name, value in tensors.items() if "layer.0" in name}, tuned / "model.safetensors")
+    config = json.loads((base / "config.json").read_text())
+    (tuned / "config.json").write_text(json.dumps({**config, "base": "under"}))
+    first = engine.load(tuned).revision
+    rewrite(base, lambda tensors: tensors["embeddings.word_embeddings.weight"].add_(1))
+    assert engine.load(tuned).revision != first

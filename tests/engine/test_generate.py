@@ -197,6 +197,15 @@ def test_the_same_seed_gives_the_same_text_and_another_another(model: engine.Mod
     assert once != run(unstoppable(model), seed=8, **settings)[1]
 
 
+def test_the_chosen_token_is_named_however_unlikely(model: engine.Model) -> None:
+    steps, _ = run(unstoppable(model), max_new_tokens=12, temperature=3.0, top=1)
+    assert {len(step.top) for step in steps} <= {1, 2}
+    for step in steps:
+        (chosen,) = (candidate for candidate in step.top if candidate.token.id == step.token.id)
+        assert chosen.probability == step.probability
+        assert chosen.chance > 0
+
+
 def test_cuts_leave_what_they_promise(model: engine.Model) -> None:
     one = unstoppable(model)
     for step in run(one, max_new_tokens=6, temperature=0.8, top_k=3, top=parity.VOCABULARY)[0]:
