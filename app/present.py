@@ -16,6 +16,7 @@ from app.downloads import Files
 from app.runner import Known, Recipe
 from app.wire import LONGEST, Answer
 from app.words import cut
+from engine.models import FAMILIES
 
 Json = dict[str, Any]
 
@@ -28,6 +29,7 @@ def dump(body: Any) -> bytes:
 def model(known: Known) -> Json:
     """A card; see `schemas.Model`."""
     card = known.card
+    family = next((family for family in FAMILIES if family.name == card.family), None)
     here = (source for source in card.sources if source.find())
     return {
         "id": card.id,
@@ -46,9 +48,9 @@ def model(known: Known) -> Json:
         "status": known.status,
         "downloadable": known.offered,
         "size": card.size,
-        "pairs": known.model.family.pairs if known.model else None,
-        "targets": known.model.family.start is not None if known.model else None,
-        "generates": known.model.generates if known.model else None,
+        "pairs": family.pairs if family else None,
+        "targets": family.start is not None if family else None,
+        "generates": known.model.generates if known.model else False if family and not family.resume else None,
         "scores": card.scores,
         "examples": [asdict(example) for example in card.examples],
     }

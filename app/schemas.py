@@ -328,8 +328,10 @@ class Model(BaseModel):
     status: Status = Field(description="`ready`: its files are here; `absent`: they are not.")
     downloadable: bool = Field(description="Whether POST /models/{id}/download may bring the files here.")
     size: int | None = Field(description="Bytes of the weights to download; null where the hub will tell.")
-    pairs: bool | None = Field(description="Whether it reads two texts; null until it is loaded.")
-    targets: bool | None = Field(description="Whether it says a target to a source; null until it is loaded.")
+    pairs: bool | None = Field(description="Whether it reads two texts; null while its family is not known.")
+    targets: bool | None = Field(
+        description="Whether it says a target to a source; null while its family is not known."
+    )
     generates: bool | None = Field(description="Whether it continues texts; null until it is loaded.")
     scores: dict[str, float]
     examples: list[Example]

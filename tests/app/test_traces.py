@@ -125,6 +125,8 @@ def test_models_say_what_can_be_seen(client: TestClient, minilm: engine.Model) -
     assert [model["id"] for model in listed] == [card.id for card in engine.cards()]
     assert listed[0]["status"] == "loaded"
     assert (listed[0]["pairs"], listed[0]["targets"]) == (True, False)
+    others = {model["id"]: model for model in listed}
+    assert (others["lstm-sentiment"]["pairs"], others["lstm-sentiment"]["targets"]) == (False, False)
     assert listed[0].items() <= detail.items()
     assert detail["revision"] == minilm.sha256
     written = [
