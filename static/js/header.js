@@ -13,6 +13,9 @@ import { sentenceOf } from "./trace.js";
  */
 /** @typedef {{model: string, text: string, pair: string | null, target: string | null}} Asked */
 
+/** A text for a network that reads numbers. */
+const NUMBERS = /^[\d\s.,;eE+-]+$/;
+
 /**
  * @param {{
  *   api: import("./api.js").Api,
@@ -98,6 +101,9 @@ export function mountHeader({ api, models, run, forget }) {
   model.addEventListener("change", () => {
     // What a target says in one model's tokens is seldom what another one should be made to say.
     target.value = "";
+    // Words say nothing to a network that reads numbers, nor numbers to one that reads words: its own example does.
+    const example = card(model.value)?.examples?.[0];
+    if (example && NUMBERS.test(example.text) !== NUMBERS.test(text.value)) text.value = example.text;
     submit();
   });
   toggle.addEventListener("click", () => {
