@@ -381,7 +381,7 @@ def test_every_layer_and_gate_is_there(visit: Open, model: str, layers: list[str
 
 def test_a_network_without_attention_opens_in_its_states(visit: Open) -> None:
     seen = visit({"model": "tiny-lstm", "text": SOURCE})
-    expect(seen.page.locator("[role=tab]:visible")).to_have_text(["States", "Generate"])
+    expect(seen.page.locator("[role=tab]:visible")).to_have_text(["States", "Generate", "Steps"])
     expect(seen.page.locator("#heads-title")).to_have_text("States")
     expect(seen.page.locator("button.state")).to_have_count(3 * 6)
     expect(seen.page.locator(".state-grid")).to_contain_text("No attention here")
