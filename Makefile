@@ -18,7 +18,7 @@ LENS   := transformer-lens==4.3.0 transformers==5.23.0
 VIEWS  := bertviz==1.4.1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test test-browser test-others lint bench clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | head -4
@@ -43,8 +43,15 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two processes for two cores: what drives a browser beside everything else. Waiting threads sleep, or they would take both.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	@OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-browser test-others
+
+test-browser:
+	$(BIN)/python -m pytest tests/browser
+
+test-others:
+	$(BIN)/python -m pytest --ignore=tests/browser
 
 $(PEERS)/.installed: $(VENV)/.test
 	$(PYTHON) -m venv $(PEERS)

@@ -15,12 +15,16 @@ from app import wire
 
 WORTH, LEVEL = 1024, 3  # bytes below which headers cost more than is saved; more effort than this shrinks little
 FOREVER = "public, max-age=31536000, immutable"
+ASK = "public, no-cache"  # keep it, and ask each time whether it is still the same
 VARY = "Accept, Accept-Encoding"
 
 
-def etag(request: Request, media: str) -> str:
-    """Known before anything is computed: the address holds a digest, and equal requests give equal bytes."""
-    content = f"{request.url.path}\n{request.url.query}\n{media}"
+def etag(request: Request, media: str, revision: str = "") -> str:
+    """Known before anything is computed: equal requests give equal bytes of what the address holds a digest of.
+
+    Where the address holds none, such as a model's, `revision` is the digest.
+    """
+    content = f"{request.url.path}\n{request.url.query}\n{media}\n{revision}"
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
@@ -43,9 +47,14 @@ def packed(body: bytes, wanted: bool) -> tuple[bytes, bool]:
     return gzip.compress(body, LEVEL, mtime=0), True
 
 
-def immutable(request: Request, body: bytes, media: str, tag: str, *, packed: bool = False) -> Response:
-    """The answer; or 304 where the client holds it, which `If-None-Match: *` says of whatever exists."""
-    headers = {"etag": tag, "cache-control": FOREVER, "vary": VARY}
+def immutable(
+    request: Request, body: bytes, media: str, tag: str, *, packed: bool = False, control: str = FOREVER
+) -> Response:
+    """The answer; or 304 where the client holds it, which `If-None-Match: *` says of whatever exists.
+
+    `control` is `ASK` where the address may once mean something else, under another tag.
+    """
+    headers = {"etag": tag, "cache-control": control, "vary": VARY}
     if wire.joined(request.headers, "if-none-match").strip() == "*":
         return Response(status_code=304, headers=headers)
     if one := held(request, tag):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pathlib import Path
 Stats = dict[Path, tuple[int, int]]  # when a file was changed, and its size
 
 _VERSIONED = re.compile(r"^v-[0-9a-f]{12}/")
+_IMPORT = re.compile(r"""^import\b(?:[^"';(]*\bfrom)?\s*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 
 
 def folder(name: str) -> Path:
@@ -39,6 +41,7 @@ class Assets:
         self.root = root.resolve()
         self.plotly_name, self._plotly = plotly()
         self._hashed: tuple[Stats, str] | None = None
+        self._modules: dict[str, tuple[str, tuple[str, ...]]] = {}  # by entry: the version they were read at
 
     def version(self) -> str:
         """A hash of every static file, taken anew when one of them has changed; looks at all of them."""
@@ -57,6 +60,24 @@ class Assets:
             return f"/static/v-{version}/{path}"
 
         return url
+
+    def modules(self, entry: str) -> tuple[str, ...]:
+        """What an ES module imports, and what that imports, and so on, by name and without the module itself.
+
+        Of the version that addresses were given for last: one page looks at the files once.
+        """
+        version = self._hashed[1] if self._hashed else self.version()
+        if self._modules.get(entry, ("", ()))[0] != version:
+            found, waiting = {entry: None}, [entry]
+            while waiting:
+                name = waiting.pop()
+                for target in _IMPORT.findall(self._file(name).read_text(encoding="utf-8")):
+                    other = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+                    if other not in found:
+                        found[other] = None
+                        waiting.append(other)
+            self._modules[entry] = (version, tuple(sorted(found.keys() - {entry})))
+        return self._modules[entry][1]
 
     def plotly_url(self) -> str:
         """The address of plotly.js; its own version makes it last."""

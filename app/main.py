@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -12,8 +13,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import VERSION, files, middleware, problems, schemas
+from app.languages import Languages
+from app.lessons import Lessons
 from app.metrics import Metrics
-from app.routes import generate, gradients, health, models, pages, traces
+from app.routes import generate, gradients, health, lessons, models, pages, share, traces, weights
 from app.runner import LocalRunner
 from app.settings import Settings
 from engine.checkpoint import Progress
@@ -55,9 +58,22 @@ def create_app(settings: Settings | None = None, progress: Progress | None = Non
     app.state.metrics = metrics
     app.state.runner = runner
     app.state.assets = files.Assets(files.folder("static"))
+    app.state.languages = Languages(files.folder("static") / "lang", settings.language)
     app.state.templates = pages.Templates()
+    app.state.lessons = Lessons(files.folder("lessons"), *map(Path, settings.lessons))
     problems.install(app)
-    for router in (models.router, traces.router, gradients.router, generate.router, health.router, pages.router):
+    for router in (
+        models.router,
+        weights.router,
+        traces.router,
+        gradients.router,
+        generate.router,
+        lessons.router,
+        lessons.shown,
+        health.router,
+        share.router,
+        pages.router,
+    ):
         app.include_router(router)
     return app
 

@@ -24,9 +24,18 @@ log = structlog.get_logger("headlight.request")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+
+def policy(ancestors: Collection[str] = ()) -> str:
+    """The content security policy of a page that only pages of these origins may show in a frame."""
+    framed_by = " ".join(ancestors) or "'none'"
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        f"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {framed_by}"
+    )
+
+
 SECURITY = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "content-security-policy": policy(),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
@@ -94,7 +103,10 @@ def _known(method: str) -> str:
 
 
 class Secure:
-    """Security headers on every answer: nothing from another host, no inline script, no frames."""
+    """Security headers on every answer: nothing from another host, no inline script, no frames.
+
+    An answer that brings one of them keeps its own: `/embed` says who may frame it.
+    """
 
     def __init__(self, app: ASGIApp, *, shared: bool = False) -> None:
         self.app = app
@@ -103,7 +115,9 @@ class Secure:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self.headers)
+                headers = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, secured if scope["type"] == "http" else send)

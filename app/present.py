@@ -13,6 +13,8 @@ from torch import Tensor
 
 import engine
 from app.downloads import Files
+from app.lessons import Lesson
+from app.problems import LessonBroken
 from app.runner import Known, Recipe
 from app.wire import LONGEST, Answer
 from app.words import cut
@@ -110,6 +112,29 @@ def sites(loaded: engine.Model) -> list[Json]:
         }
         for address, site in found.items()
     ]
+
+
+def parameters(loaded: engine.Model) -> list[Json]:
+    """See `schemas.Parameter`."""
+    state = loaded.network.state_dict()
+    return [
+        {
+            "name": one.name,
+            "axes": list(one.sizes),
+            "shape": list(one.sizes.values()),
+            "dtype": str(state[one.name].dtype).removeprefix("torch."),
+            **{name: getattr(one, name) for name in ("stack", "layer", "block", "letter")},
+            "gates": list(one.gates),
+        }
+        for one in loaded.learned.values()
+    ]
+
+
+def parameter(loaded: engine.Model, name: str, axes: dict[str, Sequence[int]], values: Tensor) -> Answer:
+    """Part of what a network has learned on its way out."""
+    indices = {axis: list(those) for axis, those in axes.items()}
+    about = {"model": loaded.id, "revision": loaded.revision, "weight": name, "axes": list(axes), "indices": indices}
+    return Answer("tensor", values, axes, {}, about)
 
 
 def tokens(made: engine.Trace) -> Json:
@@ -260,3 +285,30 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().cpu().float().contiguous().numpy()
     return np.float32(value) if isinstance(value, float) else value
+
+
+def lesson_row(name: str, found: Lesson | LessonBroken) -> Json:
+    """See `schemas.LessonRow`."""
+    if isinstance(found, LessonBroken):
+        empty = {"title": name, "language": "en", "summary": "", "slides": 0, "models": []}
+        return {"name": name, **empty, "problem": found.detail}
+    return {
+        "name": name,
+        "title": found.title,
+        "language": found.language,
+        "summary": found.summary,
+        "slides": len(found.slides),
+        "models": list(found.models),
+        "problem": None,
+    }
+
+
+def lesson(found: Lesson) -> Json:
+    """See `schemas.Lesson`."""
+    slides = [
+        {name: getattr(slide, name) for name in ("text", "text_html", "notes", "notes_html")}
+        | {"states": list(slide.states)}
+        for slide in found.slides
+    ]
+    about = {name: getattr(found, name) for name in ("name", "title", "language", "summary")}
+    return {**about, "slides": slides}

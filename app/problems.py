@@ -78,11 +78,32 @@ class UnknownTrace(Problem):
     example = "No trace has this id, or it was made too long ago. POST its text to /api/v1/traces again to get it back."
 
 
+class UnknownLesson(Problem):
+    """No file in the folders of lessons has this name."""
+
+    status, title = 404, "There is no such lesson"
+    example = "There is no lesson 'whose-it'. Did you mean which-word?"
+
+
+class LessonBroken(Problem):
+    """A lesson's file that cannot be played."""
+
+    status, title = 500, "This lesson's file is broken"
+    example = "mine.yaml, line 7: slides.2.show: Say which model it shows."
+
+
 class UnknownSite(Problem):
     """An address that the trace does not have."""
 
     status, title = 404, "There is no such site"
     example = "There is no site 'encoder.9.self.q' in this trace. Did you mean encoder.5.self.q?"
+
+
+class UnknownParameter(Problem):
+    """A name that no learned parameter of the model has."""
+
+    status, title = 404, "There is no such parameter"
+    example = "minilm has learned no 'layers.9.attention.q.weight'. Did you mean layers.5.attention.q.weight?"
 
 
 class NotFound(Problem):
@@ -261,6 +282,7 @@ class Busy(Problem):
 ENGINE: tuple[tuple[type[engine_errors.EngineError], type[Problem]], ...] = (
     (engine_errors.UnknownModel, UnknownModel),
     (engine_errors.UnknownSite, UnknownSite),
+    (engine_errors.UnknownParameter, UnknownParameter),
     (engine_errors.EmptyText, EmptyText),
     (engine_errors.TooLong, TooLong),
     (engine_errors.BadIndex, BadIndex),
@@ -310,14 +332,15 @@ def from_validation(errors: Iterable[Mapping[str, Any]]) -> Problem:
             what = f"{error['ctx']['error']} at character {error['loc'][-1]}"
             return MalformedJson(f"The body is not JSON: {what}.", errors=[{"where": "body", "what": what}])
         where = ".".join(cut(str(part)) for part in error["loc"])
-        found.append({"where": where, "what": _sentence(error)})
+        found.append({"where": where, "what": sentence(error)})
     first = found[0]
     more = f" ({len(found) - 1} more in errors.)" if len(found) > 1 else ""
     name = first["where"].partition(".")[2]
     return Invalid(f"{name}: {first['what']}{more}" if name else first["what"] + more, errors=found)
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def sentence(error: Mapping[str, Any]) -> str:
+    """One thing that pydantic found wrong, in words."""
     if error["loc"] == ("body",) and error["type"] in ("missing", "model_attributes_type"):
         return "Send a JSON object as the body, with Content-Type: application/json."
     if error["type"] == "missing":

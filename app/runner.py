@@ -136,7 +136,7 @@ class Runner(Protocol):
         ...
 
     async def gradient(
-        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss, address: str
+        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss | engine.Number, address: str
     ) -> Tensor:
         """The gradient of `of` with respect to one site of a trace that the recipe made."""
         ...
@@ -269,7 +269,7 @@ class LocalRunner:
         return Generation(self._forward, engine.decode(model, inputs.tokens, how, patches), recipe, self._metrics)
 
     async def gradient(
-        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss, address: str
+        self, recipe: Recipe, trace: engine.Trace, of: engine.Logit | engine.Loss | engine.Number, address: str
     ) -> Tensor:
         model = await self.model(recipe.model)
         patches = [await self._patch(patch) for patch in recipe.patches]

@@ -12,6 +12,7 @@ from app.selection import AnySelection, Selection
 from app.wire import Dtype
 from app.words import cut
 from engine.errors import nearest
+from engine.learned import AXES as LEARNED_AXES
 from engine.sites import VOCABULARY
 
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
@@ -165,7 +166,14 @@ class TraceRequest(Strict):
 class GenerateRequest(Decoding):
     """A text to continue, and how."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": []})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"model": "transformer-fr-en", "text": "Le chat noir dort sur le canapé."},
+                {"model": "transformer-fr-en", "text": "Deux chiens courent dans la neige.", "beams": 4},
+            ]
+        }
+    )
 
     model: str = Field(max_length=200, description="A model's id, from GET /models: one that generates.")
     text: str = Field(description="What is continued; an encoder-decoder's source.")
@@ -264,25 +272,41 @@ else:  # one parameter for every axis in the engine's vocabulary, so that a new 
     )
 
 
+if TYPE_CHECKING:
+    ParameterQuery = _TensorQuery
+else:
+    ParameterQuery = create_model(
+        "ParameterQuery",
+        __base__=_TensorQuery,
+        __doc__=_TensorQuery.__doc__,
+        **{axis: (Selection | None, _chosen(f"Places along {axis}")) for axis in LEARNED_AXES},
+    )
+
+
 class _GradientQuery(_TensorQuery):
     """Of what, with respect to which part of a tensor."""
 
-    of: Literal["loss", "logit"] = Field(
-        "loss", description="The mean loss of the text's own next tokens, or one logit: of `of_token`."
+    of: Literal["loss", "logit", "number"] = Field(
+        "loss",
+        description="The mean loss of the text's own next tokens; one logit, of `of_token`; or the number it says.",
     )
     of_token: int | None = Field(None, ge=0, description="The token's id, or the number of a class.")
-    of_position: int | None = Field(None, ge=0, description="Where the token could come next; null for a class.")
+    of_position: int | None = Field(
+        None, ge=0, description="Where the token could come next, or the token that has a class; null for the text's."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> _GradientQuery:
-        if (self.of == "logit") != (self.of_token is not None) or (self.of == "loss" and self.of_position is not None):
+        if (self.of == "logit") != (self.of_token is not None) or (self.of != "logit" and self.of_position is not None):
             raise PydanticCustomError(
-                "of", "Give of_token, and perhaps of_position, with of=logit, and neither with of=loss."
+                "of", "Give of_token, and perhaps of_position, with of=logit, and neither with of=loss or of=number."
             )
         return self
 
-    def asked(self) -> engine.Logit | engine.Loss:
+    def asked(self) -> engine.Logit | engine.Loss | engine.Number:
         """As the engine takes it."""
+        if self.of == "number":
+            return engine.Number()
         return engine.Loss() if self.of_token is None else engine.Logit(self.of_token, self.of_position)
 
 
@@ -307,6 +331,40 @@ class Example(BaseModel):
     pair: str | None
     note: str
     look: list[int | None] | None = Field(description="Layer, head, query and key to look at first.")
+
+
+class LessonRow(BaseModel):
+    """What a lesson is about; a file that cannot be played has a `problem` and no slides."""
+
+    name: str = Field(examples=["which-word"])
+    title: str
+    language: str = Field(examples=["en"])
+    summary: str
+    slides: int
+    models: list[str] = Field(description="Ids of the models it shows.")
+    problem: str | None = Field(description="What is wrong with the file, and at which line.")
+
+
+class LessonSlide(BaseModel):
+    """One slide."""
+
+    text: str = Field(description="For the class, Markdown. `{weight}` and the like stand for numbers of the picture.")
+    text_html: str
+    notes: str = Field(description="For whoever speaks, Markdown.")
+    notes_html: str
+    states: list[str] = Field(
+        description="What a permalink to the page has behind its `#`: at first, and after each further press of a key."
+    )
+
+
+class Lesson(BaseModel):
+    """A lesson, whole."""
+
+    name: str = Field(examples=["which-word"])
+    title: str
+    language: str
+    summary: str
+    slides: list[LessonSlide]
 
 
 class Model(BaseModel):
@@ -391,6 +449,20 @@ class ModelDetail(Model):
 
     stacks: list[Stack] | None = Field(description="null while the model's files are absent.")
     sites: list[Site] | None = Field(description="null while the model's files are absent.")
+
+
+class Parameter(BaseModel):
+    """What a network has learned, one tensor of it."""
+
+    name: str = Field(examples=["layers.5.attention.q.weight"])
+    axes: list[str] = Field(description="Their names, in order; a weight's last ones run over what it reads.")
+    shape: list[int] = Field(description="The length of each axis.")
+    dtype: str = Field(examples=["float32"])
+    stack: str | None = Field(description="Which block it belongs to, as in the addresses of sites.")
+    layer: int | None
+    block: str | None
+    letter: str | None = Field(description="As papers write it: W_Q, b_Q, W_O, W, U, v, gain; null outside of blocks.")
+    gates: list[str] = Field(description="The places along the axis `gate`, in order.")
 
 
 class Token(BaseModel):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic.functional_validators import BeforeValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 2**20
+
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-fA-F:.]+\](:\d{1,5})?")
 
 
 class BadSetting(Exception):
@@ -22,6 +25,17 @@ def _split(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
+    """As a browser compares them; anything else would end up in a header, and mean nothing there."""
+    for name in names:
+        if name != "*" and not _ORIGIN.fullmatch(name):
+            raise ValueError(f"{name!r} is no origin: write it as https://example.org, or * for any")
+    return names
+
+
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origins)]
 
 
 def _threads() -> int:
@@ -46,8 +60,18 @@ class Settings(BaseSettings):
         description="Models that may be downloaded from the Hugging Face hub: ids, `org/name` or `org/name@revision`; "
         "`*` for all that Headlight knows, empty for none.",
     )
+    language: str = Field(
+        default="en",
+        min_length=1,
+        description="The page's language for browsers that ask for none of those it has: `en`, `id`, `ko`, `pt`.",
+    )
     preload: bool = Field(
         default=True, description="Load the default model at startup, so that the first visitor need not wait."
+    )
+    lessons: Names = Field(
+        default=(),
+        description="Folders with lessons of your own, `*.yaml`, besides those that come along; one with the name of "
+        "another takes its place.",
     )
     device: str = Field(
         default="cpu", description="The torch device that forward passes run on, such as `cpu` or `cuda:0`."
@@ -94,6 +118,11 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field(
         default=(), description="Origins whose pages may call the API, such as `https://example.org`; none by default."
+    )
+    embed: Origins = Field(
+        default=(),
+        description="Origins whose pages may show `/embed` in a frame, such as `https://example.org`; `*` for any, "
+        "none by default. No other page of this server can be framed.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that is logged."

@@ -10,7 +10,8 @@
 from engine import derive, errors
 from engine.decoding import Beam, Candidate, Decoding, Step, Steps, decode
 from engine.generate import continued, generate, prompt
-from engine.gradients import Logit, Loss, gradients
+from engine.gradients import Logit, Loss, Number, gradients
+from engine.learned import Learned
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
 from engine.model import Inputs, Model, digest, load, trace
 from engine.patches import Copy, Knockout, Mean, Scale, Zero
@@ -33,12 +34,14 @@ __all__ = [
     "Heads",
     "Inputs",
     "Knockout",
+    "Learned",
     "Logit",
     "Loss",
     "Maps",
     "Mean",
     "Model",
     "ModelCard",
+    "Number",
     "Patch",
     "Recorder",
     "Scale",

@@ -71,6 +71,15 @@ class BadIndex(EngineError):
         self.size = size
 
 
+class UnknownParameter(EngineError):
+    """A name that no learned parameter of the model has."""
+
+    title = "There is no such parameter"
+
+    def __init__(self, name: str, model: str, known: Iterable[str]) -> None:
+        super().__init__(f"{model} has learned no {name!r}.{nearest(name, known)}")
+
+
 class BadPatch(EngineError):
     """An intervention that names no site of the model, or does not fit it."""
 

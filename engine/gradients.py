@@ -18,7 +18,10 @@ from engine.tap import Capture, Patch, Recorder
 
 @dataclass(frozen=True)
 class Logit:
-    """One logit: of the `token` (an id) that could come at a `position`, or of a class, which has no position."""
+    """One logit: of the `token` (an id) that could come at a `position`, or of a class.
+
+    A class of the whole text has no position; one of a single token has that token's.
+    """
 
     token: int
     position: int | None = None
@@ -27,6 +30,11 @@ class Logit:
 @dataclass(frozen=True)
 class Loss:
     """The mean cross-entropy, in nats, of every next token of the text itself."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """The number that a network over numbers says."""
 
 
 class _Differentiator(Recorder):
@@ -64,7 +72,7 @@ def gradients(
     model: Model,
     text: str | Inputs,
     *,
-    of: Logit | Loss,
+    of: Logit | Loss | Number,
     sites: Sequence[str] = ("*",),
     target: str | None = None,
     patches: Sequence[Patch] = (),
@@ -85,9 +93,16 @@ def gradients(
     return {address: gradient[0] for address, gradient in tap.gradients().items()}
 
 
-def _objective(model: Model, inputs: Inputs, hidden: Tensor, of: Logit | Loss) -> Tensor:
+def _objective(model: Model, inputs: Inputs, hidden: Tensor, of: Logit | Loss | Number) -> Tensor:
+    if isinstance(of, Number):
+        number = model.family.number(model.network, model.config, hidden)
+        if number is None:
+            raise BadInput(f"{model.id} says no number: ask for a logit or for the loss.")
+        return number.sum()
+    classes = model.family.classify(model.network, model.config, hidden) if model.family.classify else None
+    if isinstance(of, Logit) and classes is not None and classes[1].dim() == 2 and of.position is not None:
+        return _one(_one(classes[1], "position", of.position), "class", of.token)
     if isinstance(of, Logit) and of.position is None:
-        classes = model.family.classify(model.network, model.config, hidden) if model.family.classify else None
         if classes is None or classes[1].dim() != 1:
             raise BadInput(f"{model.id} gives the text no class: name the position whose logit is meant.")
         return _one(classes[1], "class", of.token)

@@ -17,16 +17,29 @@ from engine import checkpoint, registry
 from engine.budget import AFFORDABLE, affordable
 from engine.checkpoint import Progress
 from engine.decoding import LONGEST, Decoding, decode
-from engine.errors import BadInput, CheckpointError, TokenizerMissing, TooLong, UnknownModel, UnknownSite, first_line
+from engine.errors import (
+    BadIndex,
+    BadInput,
+    CheckpointError,
+    TokenizerMissing,
+    TooLong,
+    UnknownModel,
+    UnknownParameter,
+    UnknownSite,
+    first_line,
+)
+from engine.learned import Learned
 from engine.models import FAMILIES, family_of
 from engine.models.family import Family, Tokens
 from engine.nn.attention import Attention
 from engine.nn.feedforward import FeedForward
+from engine.nn.recurrent import GATES, Recurrent
 from engine.registry import Folder, ModelCard
 from engine.sites import Block, Site
+from engine.sites import address as address_of
 from engine.tap import Capture, Patch, Recorder
 from engine.tokens import FileTokenizer, Numbers, SentencePieces, Token, Tokenizer
-from engine.trace import FORMAT, Trace
+from engine.trace import FORMAT, Selection, Trace, cut, pick
 from engine.version import VERSION
 
 
@@ -107,14 +120,62 @@ class Model:
         """The most tokens that it takes."""
         return self.family.shape(self.config).limit
 
+    @cached_property
+    def learned(self) -> dict[str, Learned]:
+        """Every parameter of the network, by its name in the `state_dict`."""
+        found = {}
+        names = {id(module): name for name, module in self.network.named_modules()}
+        for stack, layer, block in dict.fromkeys((s.stack, s.layer, s.block) for s in self.sites.values() if s.block):
+            norm = self.family.norm if address_of(stack, layer, block, "norm.scale") in self.sites else None
+            for of in (self.family.part, norm):
+                module = of(self.network, stack, layer, str(block)) if of else None
+                for part, (letter, sizes) in getattr(module, "letters", dict)().items():
+                    gates = GATES[module.kind] if isinstance(module, Recurrent) and "gate" in sizes else ()
+                    name = f"{names[id(module)]}.{part}"
+                    found[name] = Learned(name, sizes, stack, layer, block, letter, gates)
+        return {
+            name: found.get(name) or Learned(name, dict(zip(("row", "column"), tensor.shape, strict=False)))
+            for name, tensor in self.network.state_dict().items()
+        }
+
+    def parameter(self, name: str) -> Learned:
+        """The parameter of that name; `UnknownParameter` where there is none."""
+        if name not in self.learned:
+            raise UnknownParameter(name, self.id, self.learned)
+        return self.learned[name]
+
+    def weight(self, name: str, **selections: Selection) -> Tensor:
+        """Part of the parameter `name`, cut by its named axes; every axis is kept, even at length 1.
+
+        Raises `UnknownParameter`, `BadIndex`, and `BadInput` for an unknown axis.
+        """
+        sizes = self.parameter(name).sizes
+        if unknown := selections.keys() - sizes.keys():
+            raise BadInput(f"{name} has no axis {', '.join(sorted(unknown))}: its axes are {', '.join(sizes)}.")
+        tensor = self.network.state_dict()[name].view(*sizes.values())
+        return cut(tensor, (pick(axis, selections.get(axis), size) for axis, size in sizes.items()))
+
+    def projection(self, stack: str, layer: int, block: str, which: str, head: int) -> tuple[Tensor, Tensor | None]:
+        """W_Q, W_K or W_V (`q`, `k`, `v`) of one head, (model, head_dim), and its bias (head_dim) or None.
+
+        Or its part of W_O (`out`), (head_dim, model), and the bias (model) that all heads share. With grouped queries a
+        key or value has the number of its kv_head. Raises `UnknownSite` where a block projects with no such matrix.
+        """
+        weight, bias = self._attention(stack, layer, block).by_head(which)
+        if not 0 <= head < len(weight):
+            raise BadIndex("head", head, len(weight))
+        return weight[head], bias if bias is None or which == "out" else bias[head]
+
     def output_weight(self, stack: str, layer: int, block: str) -> Tensor:
         """W_O of one attention block, cut by head: (head, head_dim, model)."""
-        if self.family.part is None:
+        return self._attention(stack, layer, block).by_head("out")[0]
+
+    def _attention(self, stack: str, layer: int, block: str) -> Attention:
+        attention = self.family.part(self.network, stack, layer, block)
+        if not isinstance(attention, Attention):
             why = f"The heads of {self.id} write through no matrix of their own."
             raise UnknownSite(f"{stack}.{layer}.{block}.by_head", (), why=why)
-        attention = self.family.part(self.network, stack, layer, block)
-        assert isinstance(attention, Attention)
-        return attention.output_by_head()
+        return attention
 
     @property
     def width(self) -> int:
@@ -134,10 +195,10 @@ class Model:
             return self._part(place).written(value)
 
     def _part(self, place: Site) -> Attention | FeedForward:
-        assert self.family.part is not None
-        assert place.layer is not None
         assert place.block is not None
-        return self.family.part(self.network, place.stack, place.layer, place.block)
+        part = self.family.part(self.network, place.stack, place.layer, place.block)
+        assert isinstance(part, Attention | FeedForward)
+        return part
 
     @cached_property
     def token_weights(self) -> dict[str, int]:
@@ -476,7 +537,7 @@ def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | No
     """What the network says of this input, from the last hidden states (position, model); None without a head.
 
     `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text,
-    `token_labels` the likeliest class of each token, and `number` the number that it says.
+    `token_labels` the likeliest class of each token with its place among them, and `number` the number that it says.
     """
     stack = model.family.stacks[-1]
     said: dict[str, Any] = {}
@@ -506,7 +567,7 @@ def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | No
         else:
             best = shares.max(-1)
             said["token_labels"] = [
-                {"label": labels[index], "probability": share}
+                {"label": labels[index], "class": index, "probability": share}
                 for index, share in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
     number = model.family.number(model.network, model.config, hidden)

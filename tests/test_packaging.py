@@ -36,6 +36,9 @@ def test_a_wheel_drops_nothing_bare_into_site_packages(wheel: Path) -> None:
     assert static
     assert templates
     assert static | templates <= set(names)
+    lessons = {f"app/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "lessons").rglob("*.yaml")}
+    assert lessons
+    assert lessons <= set(names)
     data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "engine").rglob("*") if p.suffix in (".toml", ".tsv")}
     weights = {p.relative_to(ROOT).as_posix() for p in (ROOT / "engine" / "weights").rglob("*") if p.is_file()}
     assert data
@@ -85,6 +88,7 @@ def test_an_installed_wheel_serves_from_an_empty_folder(installed: tuple[str, Pa
     assert page.status_code == 200
     assert "Headlight" in page.text
     assert httpx.get(f"{url}/static/js/main.js").status_code == 200
+    assert [lesson["problem"] for lesson in httpx.get(f"{url}/api/v1/lessons").json()] == [None] * 3
     maps = httpx.post(f"{url}/api/v1/attention", json={"text": "I kicked the ball", "layers": "0", "heads": "0"})
     assert maps.status_code == 200
     rows = maps.json()["values"][0][0]

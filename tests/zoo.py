@@ -135,7 +135,7 @@ def _recurrent(root: Path) -> tuple[str, ...]:
     """Encoder-decoders: tiny-gru aligns, tiny-lstm does not, tiny-luong has two layers of plain cells and multiplies.
 
     Over one sequence: tiny-sentiment and tiny-numbers pool it into a class and a number, tiny-lstm-tagger gives each
-    token a class and has two layers in two directions, tiny-rnn says the next token.
+    token a class and has two layers in two directions; tiny-rnn, tiny-gru-words and tiny-lstm-words say the next token.
     """
     words, marked = _tokenizer(), _tokenizer(ends=True)
     size = words.get_vocab_size()
@@ -154,6 +154,7 @@ def _recurrent(root: Path) -> tuple[str, ...]:
         "tiny-lstm-tagger": one_sequence.Config(
             kind="lstm", task="token-class", labels=CLASSES, layers=2, bidirectional=True, **one_text
         ),
+        **{f"tiny-{kind}-words": one_sequence.Config(kind=kind, **one_text) for kind in ("gru", "lstm")},
         "tiny-rnn": one_sequence.Config(kind="rnn", **one_text),
     }
     for name, config in two.items():

@@ -15,9 +15,14 @@ from app import VERSION, files, present
 from app.caching import FOREVER, held
 from app.deps import RunnerDep, SettingsDep
 from app.files import Assets
+from app.languages import VARY, Language, Languages, data_block
+from app.lessons import Lesson
+from app.middleware import policy
 from app.problems import NotFound
-from app.runner import opening
+from app.runner import Runner, opening
+from app.settings import Settings
 from app.words import cut
+from engine.models import FAMILIES
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,15 +34,23 @@ class Page:
     title: str
     version: str
     asset: Callable[[str], str]  # "js/main.js" -> the address that may be cached for ever
+    lang: str  # for <html lang>
+    t: Callable[..., str]  # "explore.run" -> the word in the visitor's language
+    words_json: Markup  # the same words for the page's scripts: a data block like the bootstrap
 
 
 @dataclass(frozen=True)
 class ExplorePage(Page):
     """templates/explore.html."""
 
+    languages: tuple[Language, ...]  # to choose from
     models: list[dict[str, Any]]  # see schemas.Model
+    families: dict[str, str]  # what people call them
     away: tuple[str, ...]  # what the status of a model says whose files are not here
     default_model: str
+    alone: bool  # the picture without the page around it, for a frame
+    modules: tuple[str, ...]  # every ES module that js/main.js needs
+    root: str  # the way from this address to the front page: "" or "../"
     bootstrap_json: Markup  # JSON for <script type="application/json" id="bootstrap">: a data block, never executed
 
 
@@ -68,44 +81,70 @@ class Templates:
         return self._environment.get_template(name).render(page=page)
 
 
-def data_block(body: bytes) -> Markup:
-    """JSON that can stand inside a script element: no `</script>`, no `<!--`, and nothing else that starts with `<`."""
-    return Markup(body.decode().replace("<", "\\u003c"))
+def shared(request: Request, title: str) -> tuple[str, str, Callable[[str], str], str, Callable[..., str], Markup]:
+    """The fields of `Page`, in their order, for whoever sent this request; looks at all static files."""
+    language = languages(request).of(request)
+    return title, VERSION, _assets(request).addresses(), language.tag, language.t, language.block
 
 
 @router.get("/")
 async def explore(request: Request, runner: RunnerDep, settings: SettingsDep) -> Response:
     """The visualizer, with the first example of the default model traced."""
-    assets, templates = _assets(request), _templates(request)
+    return await visualizer(request, runner, settings)
+
+
+@router.get("/embed")
+async def embed(request: Request, runner: RunnerDep, settings: SettingsDep) -> Response:
+    """The picture alone, for a frame on the sites that `HEADLIGHT_EMBED` lists."""
+    page = await visualizer(request, runner, settings, alone=True)
+    page.headers["content-security-policy"] = policy(settings.embed)
+    if settings.embed:  # also for pages that take from elsewhere only what says that it may be taken
+        page.headers["cross-origin-resource-policy"] = "cross-origin"
+    return page
+
+
+async def visualizer(
+    request: Request, runner: Runner, settings: Settings, lesson: Lesson | None = None, *, alone: bool = False
+) -> Response:
+    """The one page that draws; with a lesson, its slides instead of the first example."""
+    assets = _assets(request)
     model = await runner.model(settings.default_model)
     recipe = opening(model.card)
-    trace = await runner.trace(recipe)
+    trace = None if lesson else await runner.trace(recipe)
 
     def html() -> str:
         models = [present.model(known) for known in runner.models()]
+        families = {family.name: family.title for family in FAMILIES}
         bootstrap = {
             "models": models,
+            "families": families,
             "model": present.detail(runner.known(model.id)),
-            "trace": present.trace(recipe, trace),
+            "trace": present.trace(recipe, trace) if trace else None,
+            "lesson": present.lesson(lesson) if lesson else None,
             "plotly": assets.plotly_url(),
+            "embed": settings.embed,
         }
         block = data_block(present.dump(bootstrap))
-        page = ExplorePage("Headlight", VERSION, assets.addresses(), models, AWAY, model.id, block)
-        return templates.render("explore.html", page)
+        known = tuple(languages(request).values())
+        title, root = (lesson.title, "../") if lesson else ("Headlight", "")
+        modules = _assets(request).modules("js/main.js")
+        page = ExplorePage(
+            *shared(request, title), known, models, families, AWAY, model.id, alone, modules, root, block
+        )
+        return templates(request).render("explore.html", page)
 
-    return _page(await runner.describe(html))
+    return answer(request, await runner.describe(html))
 
 
 @router.get("/api/docs")
 async def docs(request: Request, runner: RunnerDep) -> Response:
     """Every call of the API, to read and to try."""
-    assets, templates = _assets(request), _templates(request)
 
     def html() -> str:
-        page = DocsPage("Headlight API", VERSION, assets.addresses(), str(request.app.openapi_url))
-        return templates.render("docs.html", page)
+        page = DocsPage(*shared(request, "Headlight API"), str(request.app.openapi_url))
+        return templates(request).render("docs.html", page)
 
-    return _page(await runner.describe(html))
+    return answer(request, await runner.describe(html))
 
 
 @router.get("/favicon.ico")
@@ -120,9 +159,11 @@ async def static(request: Request, path: str) -> Response:
     return _static(request, path)
 
 
-def _page(html: str) -> Response:
-    """Checked anew by browsers on every visit."""
-    return Response(html, headers={"cache-control": "no-cache"}, media_type="text/html")
+def answer(request: Request, html: str) -> Response:
+    """A page, checked anew by browsers on every visit: another language is another page at the same address."""
+    language = languages(request).of(request).tag
+    headers = {"cache-control": "no-cache", "vary": VARY, "content-language": language}
+    return Response(html, headers=headers, media_type="text/html")
 
 
 def _static(request: Request, path: str) -> Response:
@@ -141,5 +182,11 @@ def _assets(request: Request) -> Assets:
     return cast(Assets, request.app.state.assets)
 
 
-def _templates(request: Request) -> Templates:
+def languages(request: Request) -> Languages:
+    """Every language that this app's pages are written in."""
+    return cast(Languages, request.app.state.languages)
+
+
+def templates(request: Request) -> Templates:
+    """What this app's pages are rendered with."""
     return cast(Templates, request.app.state.templates)

@@ -338,10 +338,16 @@ def _block(trace: engine.Trace, wanted: schemas.BlockQuery) -> engine.Block:
 
 def places(trace: engine.Trace, address: str, query: schemas.TensorQuery) -> dict[str, Sequence[int]]:
     """The places along each axis of a tensor that are asked for; `Invalid` for an axis that it does not have."""
-    sizes = trace.sizes(address)
-    given = {axis: getattr(query, axis) for axis in schemas.AXES if getattr(query, axis) is not None}
+    return along(address, trace.sizes(address), query, schemas.AXES)
+
+
+def along(
+    what: str, sizes: Mapping[str, int], query: schemas.TensorQuery | schemas.ParameterQuery, axes: Sequence[str]
+) -> dict[str, Sequence[int]]:
+    """The places that `query`, which may name any of `axes`, asks for along those that `what` has."""
+    given = {axis: getattr(query, axis) for axis in axes if getattr(query, axis) is not None}
     if foreign := [axis for axis in given if axis not in sizes]:
-        raise Invalid(f"{address} has no axis {', '.join(foreign)}: its axes are {', '.join(sizes)}.")
+        raise Invalid(f"{what} has no axis {', '.join(foreign)}: its axes are {', '.join(sizes)}.")
     return {axis: _indices(axis, given.get(axis), size) for axis, size in sizes.items()}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens, ids, part
+from engine.models.family import Family, Shape, Tokens, ids, norm, part
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
@@ -329,6 +329,7 @@ def classify(network: nn.Module, config: Config, hidden: Tensor) -> tuple[tuple[
 
 FAMILY = Family(
     name="bert",
+    title="BERT",
     model_types=("bert", "roberta", "distilbert"),
     stacks=("encoder",),
     read_config=Config.from_hf,
@@ -339,6 +340,7 @@ FAMILY = Family(
     rules=rules,
     run=run,
     part=part,
+    norm=norm,
     head=head,
     unembed=head,
     predicts=lambda c: c.predicts_words,

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine.nn.attention import Attention
 from engine.nn.cache import Cache
-from engine.nn.feedforward import FeedForward
 from engine.sites import Block, Site
 from engine.tap import Tap
 
@@ -46,12 +44,12 @@ class Family:
     `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
     states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
     `unembed(network, stream)` of any residual stream, through the final norm where there is one; they are None where
-    the network has no such thing. `part(network, stack, layer, block)` is an attention or a feed-forward module, and
-    `cell(network, stack, layer, block)` a recurrent layer. `asks(tokens)` names the
-    positions whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says
-    whether this one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or
-    of each token, and `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text
-    is a list of them.
+    the network has no such thing. `part(network, stack, layer, block)` is the module of a block, such as its attention
+    or its feed-forward layer, `norm` the norm of one, and `cell` a recurrent layer. `asks(tokens)` names the positions
+    whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says whether this
+    one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or of each token,
+    and `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text is a list of
+    them.
 
     What continues a text has `resume(network, ids, cache, tap)`, which reads the next tokens of the last stack and
     gives what the head reads; `stops(config)` are the tokens that end a text, `never(config)` those that are not said.
@@ -60,6 +58,7 @@ class Family:
     """
 
     name: str
+    title: str  # as people call it
     model_types: tuple[str, ...]
     stacks: tuple[str, ...]
     read_config: Callable[[Mapping[str, Any]], Any]
@@ -69,7 +68,8 @@ class Family:
     blocks: Callable[[Any], tuple[Block, ...]]
     rules: Callable[[Any], Rules]
     run: Callable[[nn.Module, Tokens, Tap], Tensor]
-    part: Callable[[nn.Module, str, int, str], Attention | FeedForward] | None = None
+    part: Callable[[nn.Module, str, int | None, str], nn.Module | None]
+    norm: Callable[[nn.Module, str, int | None, str], nn.Module | None] = lambda *_: None
     cell: Callable[[nn.Module, str, int, str], Recurrent] | None = None
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
     unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
@@ -133,12 +133,19 @@ PARTS = {"self": "attention", "cross": "cross", "mlp": "mlp"}
 """What the layers of a Transformer call the module of each block."""
 
 
-def part(network: nn.Module, stack: str, layer: int, block: str) -> Attention | FeedForward:
+def part(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module | None:
     """The module of one block, of a network that has its layers in `layers`, or in one stack each."""
-    layers = network.get_submodule("layers" if hasattr(network, "layers") else f"{stack}.layers")
-    found = layers.get_submodule(f"{layer}.{PARTS[block]}")
-    assert isinstance(found, Attention | FeedForward)
-    return found
+    return None if layer is None else _stack(network, stack).get_submodule(f"layers.{layer}.{PARTS[block]}")
+
+
+def norm(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module | None:
+    """The norm of one block, or that of the embedding or after the last layer, of such a network."""
+    name = f"{block}_norm" if layer is None else f"layers.{layer}.{PARTS[block]}_norm"
+    return _stack(network, stack).get_submodule(name)
+
+
+def _stack(network: nn.Module, stack: str) -> nn.Module:
+    return network if hasattr(network, "layers") else network.get_submodule(stack)
 
 
 def head(network: Any, hidden: Tensor) -> Tensor:

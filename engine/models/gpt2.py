@@ -16,6 +16,7 @@ from engine.models.family import (
     Family,
     Shape,
     head,
+    norm,
     part,
     resume_one_stack,
     run_one_stack,
@@ -194,6 +195,7 @@ def rules(config: Config) -> Rules:
 
 FAMILY = Family(
     name="gpt2",
+    title="GPT-2",
     model_types=("gpt2", "nanogpt", "mingpt"),
     stacks=("decoder",),
     read_config=Config.from_hf,
@@ -206,6 +208,7 @@ FAMILY = Family(
     resume=resume_one_stack,
     stops=lambda c: c.stops,
     part=part,
+    norm=norm,
     head=head,
     unembed=unembed,
 )

@@ -15,6 +15,7 @@ from engine.models.family import (
     Family,
     Shape,
     head,
+    norm,
     part,
     resume_one_stack,
     run_one_stack,
@@ -196,6 +197,7 @@ def rules(config: Config) -> Rules:
 
 FAMILY = Family(
     name="llama",
+    title="Llama",
     model_types=("llama", "qwen2"),
     stacks=("decoder",),
     read_config=Config.from_hf,
@@ -208,6 +210,7 @@ FAMILY = Family(
     resume=resume_one_stack,
     stops=lambda c: c.stops,
     part=part,
+    norm=norm,
     head=head,
     unembed=unembed,
 )

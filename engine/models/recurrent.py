@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
+from engine.learned import Letters
 from engine.models.family import Family, Shape, Tokens, ids, resume_one_stack
 from engine.nn.attention import mask_scores, softmax
 from engine.nn.cache import Cache, further
@@ -81,6 +82,16 @@ class Pool(nn.Module):
         self.k = nn.Linear(config.width, width, bias=config.steps is None)
         self.by_step = None if config.steps is None else nn.Parameter(torch.zeros(config.steps, width))
         self.weight = nn.Parameter(torch.ones(width)) if width > 1 else None
+
+    def letters(self) -> Letters:
+        """U, b and v of the additive score; b may be one vector for each position."""
+        width = {"attn_dim": self.k.out_features}
+        bias = {} if self.by_step is None else {"position": len(self.by_step)}
+        return {
+            "k.weight": ("U", {**width, "memory": self.k.in_features}),
+            **dict.fromkeys(("k.bias", "by_step"), ("b", {**bias, **width})),
+            "weight": ("v", width),
+        }
 
     def forward(self, h: Tensor, mask: Tensor | None = None, *, tap: Tap) -> Tensor:
         """States (batch, key, width) to what they say together, (batch, width); `mask` is False for padding."""
@@ -196,6 +207,11 @@ def cell(network: nn.Module, stack: str, layer: int, block: str) -> Recurrent:  
     return found
 
 
+def part(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module:
+    """The recurrent cell of one layer, or the pool."""
+    return network.get_submodule("pool") if block == "pool" else cell(network, stack, layer or 0, block)
+
+
 def head(network: nn.Module, hidden: Tensor) -> Tensor:
     """Logits of the next token."""
     assert isinstance(network, Network)
@@ -213,6 +229,7 @@ def classify(network: nn.Module, config: Config, hidden: Tensor) -> tuple[tuple[
 
 FAMILY = Family(
     name="recurrent",
+    title="Recurrent",
     model_types=("recurrent",),
     stacks=("sequence",),
     read_config=Config.from_json,
@@ -224,6 +241,7 @@ FAMILY = Family(
     run=run,
     resume=resume_one_stack,
     stops=lambda c: () if c.stop is None else (c.stop,),
+    part=part,
     cell=cell,
     head=head,
     predicts=lambda c: c.task == "next-token",

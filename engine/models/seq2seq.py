@@ -198,12 +198,15 @@ def sites(config: Config) -> Iterator[Site]:
         if config.bidirectional:
             yield from sites_of(cell, "encoder", layer, "reverse")
     yield site("embed.token", "decoder")
+    sums = ("score.weight", "energy") if config.attention in ("additive", "concat") else ()
+    names = ("q", "k", "v", *sums, "scores.raw", "scores.scaled", "scores", "pattern", "z")
+    cross = tuple(sites_of(names, "decoder", 0, "cross")) if config.attention else ()
+    if config.looks_first:
+        yield from cross
     for layer in range(config.layers):
         yield from sites_of(cell, "decoder", layer, "cell")
-    if config.attention:
-        sums = ("score.weight", "energy") if config.attention in ("additive", "concat") else ()
-        names = ("q", "k", "v", *sums, "scores.raw", "scores.scaled", "scores", "pattern", "z")
-        yield from sites_of(names, "decoder", 0, "cross")
+    if not config.looks_first:
+        yield from cross
     yield from sites_of(("readout", "logits"), "decoder")
 
 
@@ -267,6 +270,11 @@ def cell(network: nn.Module, stack: str, layer: int, block: str) -> Recurrent:
     return found
 
 
+def part(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module:
+    """The recurrent cell of one layer, or the alignment."""
+    return network.get_submodule("decoder.alignment") if block == "cross" else cell(network, stack, layer or 0, block)
+
+
 def head(network: nn.Module, hidden: Tensor) -> Tensor:
     """Logits of what a forward pass gave."""
     assert isinstance(network, Seq2Seq)
@@ -276,6 +284,7 @@ def head(network: nn.Module, hidden: Tensor) -> Tensor:
 
 FAMILY = Family(
     name="seq2seq",
+    title="Recurrent encoder–decoder",
     model_types=("seq2seq",),
     stacks=("encoder", "decoder"),
     read_config=Config.from_json,
@@ -285,6 +294,7 @@ FAMILY = Family(
     blocks=blocks,
     rules=rules,
     run=run,
+    part=part,
     cell=cell,
     head=head,
     encode=encode,

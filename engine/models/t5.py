@@ -17,6 +17,7 @@ from engine.models.family import (
     Shape,
     encode_source,
     head,
+    norm,
     part,
     resume_decoder,
     run_two_stacks,
@@ -263,6 +264,7 @@ def rules(config: Config) -> Rules:
 
 FAMILY = Family(
     name="t5",
+    title="T5",
     model_types=("t5",),
     stacks=("encoder", "decoder"),
     read_config=Config.from_hf,
@@ -273,6 +275,7 @@ FAMILY = Family(
     rules=rules,
     run=run_two_stacks,
     part=part,
+    norm=norm,
     head=head,
     unembed=unembed,
     encode=encode_source,

@@ -21,6 +21,7 @@ from engine.models.family import (
     Shape,
     encode_source,
     head,
+    norm,
     part,
     resume_decoder,
     run_two_stacks,
@@ -278,6 +279,7 @@ def rules(config: Config) -> Rules:
 
 FAMILY = Family(
     name="transformer",
+    title="Transformer",
     model_types=("transformer", "marian"),
     stacks=("encoder", "decoder"),
     read_config=Config.from_json,
@@ -288,6 +290,7 @@ FAMILY = Family(
     rules=rules,
     run=run_two_stacks,
     part=part,
+    norm=norm,
     head=head,
     unembed=unembed,
     encode=encode_source,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from engine.learned import Letters
 from engine.nn.attention import mask_scores, softmax
 from engine.tap import Tap
 
@@ -30,6 +31,19 @@ class Alignment(nn.Module):
         self.q = nn.Linear(state, width, bias=False) if self.sums else None
         self.k = nn.Linear(memory, width if self.sums else state, bias=self.sums) if kind != "dot" else None
         self.weight = nn.Parameter(torch.empty(width).uniform_(-0.1, 0.1)) if self.sums else None
+
+    def letters(self) -> Letters:
+        """W, U and v of the additive score; W of the multiplicative one, where it has one."""
+        found: dict[str, tuple[str, dict[str, int]]] = {}
+        if self.k is not None:
+            made = {"attn_dim" if self.sums else "state": self.k.out_features}
+            found["k.weight"] = ("U" if self.sums else "W", {**made, "memory": self.k.in_features})
+            found["k.bias"] = ("b", made)
+        if self.q is not None and self.weight is not None:
+            width = {"attn_dim": len(self.weight)}
+            found["q.weight"] = ("W", {**width, "state": self.q.in_features})
+            found["weight"] = ("v", width)
+        return found
 
     def keys(self, memory: Tensor, *, tap: Tap) -> tuple[Tensor, Tensor]:
         """Keys and values (batch, 1, key, d) of the source, the same for every step."""

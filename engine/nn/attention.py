@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.learned import Letters
 from engine.nn.cache import Cache, read_before
 from engine.nn.positions import Rotary
 from engine.tap import SILENT, Tap
@@ -153,6 +154,23 @@ class Attention(nn.Module):
         """(batch, position, head · head_dim) to (batch, head, position, head_dim), as a view."""
         return x.view(*x.shape[:-1], -1, self.head_dim).transpose(1, 2)
 
-    def output_by_head(self) -> Tensor:
-        """W_O cut by head: (head, head_dim, model)."""
-        return self.out.weight.T.reshape(self.heads, self.head_dim, -1)
+    def by_head(self, which: str) -> tuple[Tensor, Tensor | None]:
+        """One of the projections `q`, `k`, `v` cut by head, (head, model, head_dim), with its bias (head, head_dim).
+
+        Or W_O, `out`, (head, head_dim, model), and its bias (model), which belongs to no head.
+        """
+        linear = {"q": self.q, "k": self.k, "v": self.v, "out": self.out}[which]
+        if which == "out":
+            return linear.weight.T.reshape(self.heads, self.head_dim, -1), linear.bias
+        bias = None if linear.bias is None else linear.bias.view(-1, self.head_dim)
+        return linear.weight.view(-1, self.head_dim, linear.in_features).mT, bias
+
+    def letters(self) -> Letters:
+        """W_Q, W_K, W_V and W_O, and their biases."""
+        heads = {"head": self.heads, "head_dim": self.head_dim}
+        shared = {"kv_head": self.k.out_features // self.head_dim, "head_dim": self.head_dim}
+        reads, writes = {"model": self.q.in_features}, {"model": self.out.out_features}
+        made = {"q": ("Q", heads), "k": ("K", shared), "v": ("V", shared)}
+        weights = {f"{name}.weight": (f"W_{letter}", {**by, **reads}) for name, (letter, by) in made.items()}
+        biases = {f"{name}.bias": (f"b_{letter}", by) for name, (letter, by) in made.items()}
+        return {**weights, **biases, "out.weight": ("W_O", {**writes, **heads}), "out.bias": ("b_O", writes)}

@@ -8,6 +8,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.learned import Letters
 from engine.tap import SILENT, Tap
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -27,6 +28,15 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
         self.activation = ACTIVATIONS[activation]
+
+    def letters(self) -> Letters:
+        """W_1 up to the hidden units and W_2 down from them, and their biases."""
+        model, hidden = {"model": self.up.in_features}, {"hidden": self.up.out_features}
+        up, down = {**hidden, **model}, {**model, **hidden}
+        return {
+            **{"up.weight": ("W_1", up), "up.bias": ("b_1", hidden)},
+            **{"down.weight": ("W_2", down), "down.bias": ("b_2", model)},
+        }
 
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """(batch, position, model) in and out; shows `pre` and `post`, (batch, position, hidden), and `out`."""
@@ -51,6 +61,10 @@ class GatedFeedForward(FeedForward):
     def __init__(self, width: int, hidden: int, activation: str = "silu", *, bias: bool = False) -> None:
         super().__init__(width, hidden, activation, bias=bias)
         self.gate = nn.Linear(width, hidden, bias=bias)
+
+    def letters(self) -> Letters:
+        model, hidden = {"model": self.gate.in_features}, {"hidden": self.gate.out_features}
+        return {**super().letters(), "gate.weight": ("W_g", {**hidden, **model}), "gate.bias": ("b_g", hidden)}
 
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """(batch, position, model) in and out; shows `gate`, `pre`, `post`, (batch, position, hidden), and `out`."""

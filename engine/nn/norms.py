@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from engine.learned import Letters
 from engine.tap import SILENT, Tap
 
 
@@ -16,6 +17,10 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
 
+    def letters(self) -> Letters:
+        """The gain."""
+        return {"weight": ("gain", {"model": len(self.weight)})}
+
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """Normalise `x` (batch, position, model) in at least float32; shows `norm.scale`, (batch, position)."""
         precise = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -25,6 +30,10 @@ class RMSNorm(nn.Module):
 
 class LayerNorm(nn.LayerNorm):
     """Layer normalisation (Ba et al. 2016) over the last axis."""
+
+    def letters(self) -> Letters:
+        """Gain and bias."""
+        return {name: (letter, {"model": len(self.weight)}) for name, letter in (("weight", "gain"), ("bias", "bias"))}
 
     def forward(self, x: Tensor, *, tap: Tap = SILENT) -> Tensor:
         """Normalise `x` (batch, position, model); shows `norm.mean` and `norm.scale`, each (batch, position)."""

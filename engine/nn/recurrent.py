@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from engine.learned import Letters
 from engine.nn.cache import Cache, read_before
 from engine.tap import SILENT, Tap
 
@@ -38,6 +39,17 @@ class Recurrent(nn.Module):
         self.kind, self.hidden, self.reverse = kind, hidden, reverse
         fused = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[kind]
         self.cell: nn.RNN | nn.GRU | nn.LSTM = fused(inputs, hidden, batch_first=True)
+
+    def letters(self) -> Letters:
+        """W and b of what is read, U and c of the state before; those of all gates are one parameter."""
+        gates = {"gate": len(GATES[self.kind])} if GATES[self.kind] else {}
+        made = {**gates, "hidden": self.hidden}
+        return {
+            "cell.weight_ih_l0": ("W", {**made, "input": self.cell.input_size}),
+            "cell.weight_hh_l0": ("U", {**made, "state": self.hidden}),
+            "cell.bias_ih_l0": ("b", made),
+            "cell.bias_hh_l0": ("c", made),
+        }
 
     def start(self, x: Tensor) -> State:
         """The state before anything was read: zeros."""

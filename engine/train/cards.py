@@ -44,7 +44,7 @@ def card_text(recipe: Recipe, model: Model, folder: Path, rows: Sequence[Row]) -
         "|---|---|---|---|",
         *(f"| {row.metric} | {row.value:.3g} | {row.goal or ''} | {TOLD[row.reached]} |" for row in rows),
         "",
-        "The checkpoint was chosen on val; test files were scored once, at the end.",
+        "The checkpoint was chosen on val; the recipe was not changed for any figure on test.",
         "",
         "## What to look for",
         "",

@@ -1,6 +1,7 @@
 // @ts-check
 /** Talks to the server: cancels what is no longer needed, keeps what may be needed again, reads tensors without copying. */
 import { eventsOf } from "./events.js";
+import { t } from "./words.js";
 
 /** What the server, or the way to it, says went wrong. */
 export class Problem extends Error {
@@ -31,7 +32,7 @@ export function parseSafetensors(buffer) {
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries)) {
     const Type = TYPES[/** @type {keyof typeof TYPES} */ (dtype)];
-    if (!Type) throw new Problem({ title: "Unknown numbers", detail: `The server sent ${dtype}, which this page cannot read.` });
+    if (!Type) throw new Problem({ title: t("problem.numbers"), detail: t("problem.numbers-detail", { dtype }) });
     const from = 8 + length + start;
     const count = (end - start) / Type.BYTES_PER_ELEMENT;
     tensors[name] = {
@@ -86,11 +87,22 @@ function address(path, query = {}) {
 export class Api {
   /** @type {Map<string, AbortController>} */
   #channels = new Map();
-  #cache = new ByteCache(48 * 2 ** 20);
+  #cache;
 
-  /** @param {string} [base] relative, so that the page also works below a path */
-  constructor(base = "api/v1") {
+  /**
+   * @param {string} [base] relative, so that the page also works below a path
+   * @param {(url: string, init?: RequestInit) => Promise<Response>} [ask] what is asked: the server, or what a file has kept of it
+   * @param {ByteCache} [cache]
+   */
+  constructor(base = "api/v1", ask = (url, init) => fetch(url, init), cache = new ByteCache(48 * 2 ** 20)) {
     this.base = base;
+    this.ask = ask;
+    this.#cache = cache;
+  }
+
+  /** Channels of their own, on what is kept in common. */
+  beside() {
+    return new Api(this.base, this.ask, this.#cache);
   }
 
   /** Drops what was asked on this channel. @param {string} channel */
@@ -112,22 +124,22 @@ export class Api {
     const signal = this.#open(channel);
     let response;
     try {
-      response = await fetch(url, { ...init, signal });
+      response = await this.ask(url, { ...init, signal });
     } catch (error) {
       if (signal.aborted) throw error;
-      throw new Problem({ title: "The server cannot be reached", detail: "Check that it is running, then try again." });
+      throw new Problem({ title: t("problem.unreachable"), detail: t("problem.check") });
     }
     if (!response.ok) throw await problemOf(response);
     return response;
   }
 
   /**
-   * @param {{model: string, text: string, pair: string | null, target: string | null, said: number[] | null}} what
+   * @param {{model: string, text: string, pair: string | null, target: string | null, said: number[] | null, patches: import("./interventions.js").Patch[]}} what
    * @param {{fresh?: boolean}} [how] fresh: ask the server even if the answer is known
    * @returns {Promise<import("./trace.js").TraceBody>}
    */
-  async trace({ model, text, pair, target, said }, { fresh = false } = {}) {
-    const given = Object.fromEntries(Object.entries({ pair, target, said }).filter(([, value]) => value !== null));
+  async trace({ model, text, pair, target, said, patches }, { fresh = false } = {}) {
+    const given = Object.fromEntries(Object.entries({ pair, target, said, patches: patches.length ? patches : null }).filter(([, value]) => value !== null));
     const name = `trace ${JSON.stringify([model, text, given])}`;
     const kept = fresh ? undefined : this.#cache.get(name);
     if (kept) return /** @type {import("./trace.js").TraceBody} */ (kept);
@@ -149,7 +161,7 @@ export class Api {
   async *events(path, signal, body) {
     const headers = { accept: "text/event-stream", ...(body === undefined ? {} : { "content-type": "application/json" }) };
     try {
-      const response = await fetch(`${this.base}/${path}`, { method: "POST", headers, signal, body: body === undefined ? null : JSON.stringify(body) });
+      const response = await this.ask(`${this.base}/${path}`, { method: "POST", headers, signal, body: body === undefined ? null : JSON.stringify(body) });
       if (!response.ok || !response.body) throw await problemOf(response);
       yield* eventsOf(response.body);
     } catch (error) {
@@ -209,15 +221,15 @@ export class Api {
   }
 }
 
-const broken = () => new Problem({ title: "The connection to the server broke", detail: "Check that it is running, then try again." });
+const broken = () => new Problem({ title: t("problem.broke"), detail: t("problem.check") });
 
 /** @param {Response} response */
 async function problemOf(response) {
   const body = await response.json().catch(() => null);
   if (body?.title) return new Problem({ ...body, status: response.status });
   return new Problem({
-    title: `The server answered ${response.status}`,
-    detail: "That should not happen. Try again, and look into the server's log if it stays.",
+    title: t("problem.answered", { status: response.status }),
+    detail: t("problem.answered-detail"),
     status: response.status,
   });
 }

@@ -18,12 +18,13 @@ export function fit(canvas, width, height) {
   return context;
 }
 
-/** @typedef {{ground: string, well: string, ink: string, ink2: string, line: string, accent: string, mono: string, sans: string, unit: number, hatched: string}} Look hatched: the ground of what is not allowed */
+/** @typedef {{ground: string, well: string, ink: string, ink2: string, line: string, accent: string, mono: string, sans: string, unit: number, least: number, stroke: number, hatched: string}} Look hatched: the ground of what is not allowed; unit: a sixteenth of the page's type; least: the smallest letters, in pixels; stroke: how much thicker than a pixel lines are */
 
 /** The theme, as canvases need it. @returns {Look} */
 export function look() {
   const style = getComputedStyle(document.documentElement);
   const value = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const least = parseFloat(value("--least")) || 0;
   return {
     ground: value("--ground"),
     well: value("--well"),
@@ -34,8 +35,21 @@ export function look() {
     mono: value("--mono"),
     sans: value("--sans"),
     hatched: value("--hatched"),
-    unit: parseFloat(style.fontSize) / 16,
+    unit: Math.max(parseFloat(style.fontSize) / 16, least / 12),
+    least,
+    stroke: least ? 2 : 1,
   };
+}
+
+/** How many times typefaces have arrived: what was measured before that is to be measured again. */
+export let faces = 0;
+
+/** Canvases do not draw themselves anew when a typeface comes. @param {() => void} changed */
+export function onFaces(changed) {
+  document.fonts.addEventListener("loadingdone", () => {
+    faces++;
+    changed();
+  });
 }
 
 /** @type {Map<string, CanvasPattern>} */
@@ -43,6 +57,7 @@ const hatches = new Map();
 
 /** Slanted lines over the ground: no light can fall here. @param {CanvasRenderingContext2D} context @param {Look} colors @returns {CanvasPattern} */
 export function hatch(context, { hatched, line, unit }) {
+  if ("hatch" in context) return /** @type {any} */ (context).hatch({ hatched, line, unit }); // a pen has its own
   const ratio = window.devicePixelRatio || 1;
   const name = [hatched, line, unit, ratio].join();
   const kept = hatches.get(name);
@@ -67,17 +82,19 @@ export function hatch(context, { hatched, line, unit }) {
   return pattern;
 }
 
-/** A picture to take away: the page's ground is behind it. @param {HTMLCanvasElement} canvas */
-export function onGround(canvas) {
-  const whole = document.createElement("canvas");
-  whole.width = canvas.width;
-  whole.height = canvas.height;
-  const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
-  context.fillStyle = look().ground;
-  context.fillRect(0, 0, whole.width, whole.height);
-  context.drawImage(canvas, 0, 0);
-  return whole;
+/** @typedef {(context: CanvasRenderingContext2D) => void} Painter */
+
+/** @type {WeakMap<HTMLCanvasElement, Painter>} */
+const painters = new WeakMap();
+
+/** Draws a canvas, and remembers how: a file of the picture is drawn by the same painter. @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2D} context @param {Painter} painter */
+export function paint(canvas, context, painter) {
+  painters.set(canvas, painter);
+  painter(context);
 }
+
+/** @param {HTMLCanvasElement} canvas */
+export const painterOf = (canvas) => painters.get(canvas);
 
 /** Calls back when the element's room changes. @param {Element} element @param {() => void} draw */
 export function onResize(element, draw) {

@@ -1,6 +1,7 @@
 // @ts-check
 /** The controls that are the state: each names its field in data-state, shows it, and changes it. */
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -23,7 +24,10 @@ export function mountControls(store) {
   const tabs = /** @type {HTMLElement[]} */ ([...byId("tabs").children]);
   const show = (/** @type {number} */ i) => !tabs[i].hidden && store.set({ view: /** @type {State["view"]} */ (tabs[i].dataset.view) });
   tabs.forEach((tab, i) => {
-    tab.addEventListener("click", () => show(i));
+    tab.addEventListener("click", ({ detail }) => {
+      show(i);
+      if (detail) byId("view").focus({ preventScroll: true }); // after a pointer's click the keys are the view's, and no tab's
+    });
     tab.addEventListener("keydown", (event) => {
       const open = tabs.filter((one) => !one.hidden);
       const here = open.indexOf(tab);
@@ -72,8 +76,7 @@ export function mountControls(store) {
       tab.tabIndex = chosen ? 0 : -1;
       if (chosen) byId("view").setAttribute("aria-labelledby", tab.id);
     }
-    byId("theme-name").textContent = `Theme: ${state.theme}`;
-    byId("theme").title = `Theme: ${state.theme}`;
+    byId("theme-name").textContent = byId("theme").title = t(`top.theme-${state.theme}`);
     if (document.documentElement.dataset.theme !== state.theme) document.documentElement.dataset.theme = state.theme;
   }
 

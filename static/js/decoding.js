@@ -1,8 +1,8 @@
 // @ts-check
 /** How a text is continued: the settings, what each of them does, and the button that starts and stops. */
 import { byId } from "./dom.js";
-import { plural } from "./format.js";
 import { FIELDS } from "./state.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./generation.js").Settings} Settings */
 
@@ -12,11 +12,13 @@ const SEEDS = 1000;
 
 /** The settings as a sentence. @param {Settings} settings */
 export function inWords({ most, temperature, top_k, top_p, penalty, seed, beams }) {
-  const less = penalty === 1 ? "" : penalty > 1 ? ", what was said becoming less likely" : ", what was said becoming likelier";
-  if (beams > 1) return `Continues ${beams} texts side by side and keeps the best, up to ${plural(most, "token")}${less}.`;
-  if (temperature === 0) return `Takes the likeliest token each time, up to ${plural(most, "token")}${less}.`;
-  const among = [top_k === null ? "" : `the ${top_k} likeliest`, top_p === null ? "" : `those that hold ${top_p} of the probability`].filter(Boolean).join(" and ");
-  return `Draws each token at temperature ${temperature}${among ? ` among ${among}` : ""}, up to ${plural(most, "token")}, seed ${seed}${less}.`;
+  const less = penalty === 1 ? "" : t(penalty > 1 ? "decoding.less-likely" : "decoding.likelier");
+  const tokens = t("count.token", { count: most });
+  if (beams > 1) return t("decoding.beam-search", { beams, tokens, less });
+  if (temperature === 0) return t("decoding.greedy", { tokens, less });
+  if (top_k === null && top_p === null) return t("decoding.draws", { temperature, tokens, seed, less });
+  const among = top_p === null ? t("decoding.among-k", { top_k: Number(top_k) }) : top_k === null ? t("decoding.among-p", { top_p }) : t("decoding.among-both", { top_k, top_p });
+  return t("decoding.draws-among", { temperature, among, tokens, seed, less });
 }
 
 /** @param {{start: () => void, stop: () => void}} actions */
@@ -85,8 +87,8 @@ export function mountDecoding({ start, stop }) {
       }
       if (running === now) return;
       running = now;
-      button.textContent = now ? "Stop" : "Generate";
-      button.title = now ? "Stop (G or Esc)" : "Continue the text (G)";
+      button.textContent = t(now ? "decoding.stop" : "decoding.start");
+      button.title = t(now ? "decoding.stop-title" : "decoding.start-title");
     },
   };
 }

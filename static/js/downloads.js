@@ -2,8 +2,9 @@
 /** Models that are not here yet: what they weigh, a button that brings them, and how far that is. */
 import { Problem } from "./api.js";
 import { h } from "./dom.js";
-import { bytes, plural, short } from "./format.js";
+import { bytes, short } from "./format.js";
 import { say } from "./speech.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./header.js").Model} Model */
 /** @typedef {{done: number, total: number, files: {name: string, done: number, total: number}[]}} Progress */
@@ -28,11 +29,11 @@ export function mountDownloads(host, { api, arrived, closed }) {
     /** @type {AbortController | null} */
     let running = null;
     let heard = 0;
-    const bar = /** @type {HTMLProgressElement} */ (h("progress", { "aria-label": `Download of ${model.name}`, hidden: true }));
+    const bar = /** @type {HTMLProgressElement} */ (h("progress", { "aria-label": t("download.label", { model: model.name }), hidden: true }));
     const state = h("p.state", {}, about(model));
-    const start = h("button.primary", { type: "button", onclick: download }, "Download");
-    const stop = h("button.quiet", { type: "button", onclick: () => (running ? running.abort() : close()) }, "Not now");
-    const element = h("section.download", { "aria-label": `${model.name} is not on this server yet` }, h("strong", {}, `${model.name} is not on this server yet`), h("p.aside", {}, model.summary), bar, state, h("div", {}, start, stop));
+    const start = h("button.primary", { type: "button", onclick: download }, t("download.start"));
+    const stop = h("button.quiet", { type: "button", onclick: () => (running ? running.abort() : close()) }, t("download.not-now"));
+    const element = h("section.download", { "aria-label": t("download.absent", { model: model.name }) }, h("strong", {}, t("download.absent", { model: model.name })), h("p.aside", {}, model.summary), bar, state, h("div", {}, start, stop));
     host.append(element);
 
     function remove() {
@@ -48,15 +49,15 @@ export function mountDownloads(host, { api, arrived, closed }) {
     function show({ done, total }) {
       bar.max = total;
       bar.value = done;
-      state.textContent = `${bytes(done)} of ${bytes(total)}`;
+      state.textContent = t("download.progress", { done: bytes(done), total: bytes(total) });
       const quarter = Math.floor((QUARTERS * done) / total);
-      if (quarter > heard && quarter < QUARTERS) say(`${model.name}: ${25 * (heard = quarter)} percent downloaded.`);
+      if (quarter > heard && quarter < QUARTERS) say(t("download.percent", { model: model.name, percent: 25 * (heard = quarter) }));
     }
     /** @param {boolean} on */
     function busy(on) {
       bar.hidden = !on && !bar.value;
       start.hidden = on;
-      stop.textContent = on ? "Cancel" : "Not now";
+      stop.textContent = t(on ? "download.cancel" : "download.not-now");
       element.classList.remove("failed");
     }
     async function download() {
@@ -64,8 +65,8 @@ export function mountDownloads(host, { api, arrived, closed }) {
       heard = 0;
       busy(true);
       stop.focus();
-      state.textContent = "Asking the hub …";
-      say(`Downloading ${model.name}.`);
+      state.textContent = t("download.asking");
+      say(t("download.downloading", { model: model.name }));
       try {
         for await (const { name, data } of api.events(`models/${encodeURIComponent(model.id)}/download`, mine.signal)) {
           if (name === "problem") throw new Problem(data);
@@ -73,23 +74,23 @@ export function mountDownloads(host, { api, arrived, closed }) {
           if (name === "ready") {
             running = null;
             remove();
-            say(`${model.name} is here.`);
+            say(t("download.here", { model: model.name }));
             arrived(data);
             return;
           }
         }
-        throw new Problem({ title: "The server stopped the download", detail: "What has come is kept: try again, and it goes on from there." });
+        throw new Problem({ title: t("download.ended"), detail: t("download.ended-detail") });
       } catch (error) {
         if (!mine.signal.aborted && !(error instanceof Problem)) throw error;
         running = null;
         busy(false);
-        start.textContent = bar.value ? "Go on" : "Try again";
+        start.textContent = t(bar.value ? "download.go-on" : "download.again");
         if (error instanceof Problem) {
           element.classList.add("failed");
           state.replaceChildren(h("strong", {}, `${error.title}. `), error.detail);
           say(`${error.title}. ${error.detail}`);
         } else {
-          state.textContent = bar.value ? `Stopped at ${bytes(bar.value)} of ${bytes(bar.max)}. What has come is kept.` : about(model);
+          state.textContent = bar.value ? t("download.stopped", { done: bytes(bar.value), total: bytes(bar.max) }) : about(model);
         }
         if (element.contains(document.activeElement)) start.focus();
       }
@@ -114,9 +115,9 @@ export function mountDownloads(host, { api, arrived, closed }) {
 /** What a model weighs. @param {Model} model */
 function about({ parameters, layers, heads, size, source }) {
   const parts = [
-    parameters && `${short(parameters)} parameters`,
-    layers && heads && `${plural(layers, "layer")} of ${plural(heads, "head")}`,
-    size ? `${bytes(size)} from ${source}` : `from ${source}`,
+    parameters && t("model.parameters", { number: short(parameters) }),
+    layers && heads && t("model.layers-of-heads", { layers: t("count.layer", { count: layers }), heads: t("count.head", { count: heads }) }),
+    size ? t("download.size-from", { size: bytes(size), source }) : t("download.from", { source }),
   ];
   return parts.filter(Boolean).join(" · ");
 }

@@ -10,8 +10,11 @@
  * @returns {Partial<import("./state.js").State>}
  */
 export function startingPoint(trace, examples) {
+  // Where one stack reads another, that is what there is to see first: an alignment.
+  const stack = trace.stacks.at(-1);
+  const last = trace.stacks.length > 1 && stack?.blocks.length ? { stack: stack.name, block: stack.blocks[stack.blocks.length - 1].name } : {};
   const look = examples.find((e) => e.text === trace.text && (e.pair ?? null) === (trace.pair ?? null))?.look;
-  if (!look || trace.target) return { layer: (trace.stacks.at(-1)?.layers ?? 1) - 1, head: 0, query: null, key: null };
+  if (!look || trace.target) return { ...last, layer: (stack?.layers ?? 1) - 1, head: 0, query: null, key: null };
   const [layer, head, query, key] = look;
-  return { layer, head, query, key, also: [] };
+  return { ...last, layer, head, query, key, also: [] };
 }

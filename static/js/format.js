@@ -1,5 +1,6 @@
 // @ts-check
 /** Numbers and names as people read them. */
+import { t } from "./words.js";
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const superscript = (/** @type {number} */ n) => (n < 0 ? "⁻" : "") + [...String(Math.abs(n))].map((d) => SUPERSCRIPTS[+d]).join("");
@@ -13,6 +14,9 @@ export function number(x) {
   if (power < -4 || power >= 6) return `${(rounded / 10 ** power).toFixed(2).replace("-", "−")}×10${superscript(power)}`;
   return (power < 3 ? rounded.toFixed(Math.max(0, 2 - power)) : x.toFixed(0)).replace("-", "−");
 }
+
+/** The same with a sign that tells more from less. @param {number} x */
+export const signed = (x) => (x > 0 ? `+${number(x)}` : number(x));
 
 /** Every digit that the number has. @param {number} x */
 export const exact = (x) => String(x).replace("-", "−");
@@ -29,22 +33,19 @@ export function short(count) {
 }
 
 /** 548 MB. @param {number} count */
-export const bytes = (count) => (count < 1000 ? `${count} bytes` : `${short(count)}B`);
-
-/** @param {number} count @param {string} thing */
-export const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
+export const bytes = (count) => (count < 1000 ? t("count.byte", { count }) : `${short(count)}B`);
 
 /** A share of one as a spoken percentage. @param {number} x */
 export function percent(x) {
-  if (x > 0 && x < 0.01) return "under 1 %";
+  if (x > 0 && x < 0.01) return t("count.under-percent");
   return `${Math.round(100 * x)} %`;
 }
 
 /** @param {import("./state.js").HeadRef} ref */
 export function headName({ layer, head }) {
-  if (layer === "all") return `All layers · ${head}`;
-  return typeof head === "number" ? `Layer ${layer} · Head ${head}` : `Layer ${layer} · ${head} of heads`;
+  if (layer === "all") return t("head.all-layers", { how: t(`heads.${head}`) });
+  return typeof head === "number" ? t("head.name", { layer, head }) : t("head.of-layer", { layer, how: t(`heads.${head}`) });
 }
 
 /** @param {import("./state.js").HeadRef} ref */
-export const shortName = ({ layer, head }) => (layer === "all" ? `all·${head}` : `${layer}·${head}`);
+export const shortName = ({ layer, head }) => (layer === "all" ? t("head.all-short", { how: t(`heads.${head}`) }) : `${layer}·${typeof head === "number" ? head : t(`heads.${head}`)}`);

@@ -1,12 +1,13 @@
 // @ts-check
 /** What a network says after a text: which tokens could have come at every step, which one came, and how it goes on from another. */
 import { Problem } from "./api.js";
+import { writePatches } from "./interventions.js";
 
 /** @typedef {{id: number, text: string, piece: string, special: boolean, continues: boolean}} Written a token outside of any text */
 /** @typedef {{token: Written, probability: number, chance: number}} Candidate probability: the network's own; chance: what it is drawn with */
 /** @typedef {{parent: number | null, token: Written, log_probability: number, kept: boolean, ended: boolean}} Beam a node of the beam tree */
 /** @typedef {{most: number, temperature: number, top_k: number | null, top_p: number | null, penalty: number, seed: number, beams: number}} Settings */
-/** @typedef {{model: string, text: string, target: string | null}} Asked */
+/** @typedef {{model: string, text: string, target: string | null, patches: import("./interventions.js").Patch[]}} Asked */
 /** @typedef {"token" | "text" | "length" | "stopped" | "failed"} Ending why there is no more: what the server says, or that it was stopped or broke off */
 
 /**
@@ -82,19 +83,19 @@ const walk = (root, ids) => ids.reduce(after, root);
 const listed = ({ beams }) => Math.max(10, 2 * beams);
 
 /** The body of POST /generate. @param {Asked} asked @param {Settings} settings @param {number[]} said @param {number} most */
-function body({ model, text, target }, settings, said, most) {
+function body({ model, text, target, patches }, settings, said, most) {
   const { temperature, top_k, top_p, penalty, seed, beams } = settings;
   // A beam search draws nothing.
   const draws = beams > 1 ? { beams } : { temperature, seed, ...(top_k === null ? {} : { top_k }), ...(top_p === null ? {} : { top_p }) };
-  return { model, text, ...(target === null ? {} : { target }), said, max_new_tokens: most, repetition_penalty: penalty, top: listed(settings), ...draws };
+  return { model, text, ...(target === null ? {} : { target }), ...(patches.length ? { patches } : {}), said, max_new_tokens: most, repetition_penalty: penalty, top: listed(settings), ...draws };
 }
 
 /** How many tokens are still to come; one that was forced at the very end is followed by one more. @param {Settings} settings @param {number[]} said */
 const room = ({ most }, said) => Math.max(1, most - said.length);
 
 /** What determines the numbers at every place: seed and length do not. @param {Asked} asked @param {Settings} settings */
-function numbersOf({ model, text, target }, { temperature, top_k, top_p, penalty, beams }) {
-  return JSON.stringify([model, text, target, penalty, beams > 1 ? "beams" : [temperature, top_k, top_p]]);
+function numbersOf({ model, text, target, patches }, { temperature, top_k, top_p, penalty, beams }) {
+  return JSON.stringify([model, text, target, writePatches(patches), penalty, beams > 1 ? "beams" : [temperature, top_k, top_p]]);
 }
 
 /** @param {import("./state.js").State} state @returns {Settings} */
@@ -147,9 +148,9 @@ export class Player {
   }
 
   /** Whether what is said goes on from this text. @param {Asked} asked */
-  continues({ model, text, target }) {
+  continues({ model, text, target, patches }) {
     const asked = this.now?.asked;
-    return asked !== undefined && asked.model === model && asked.text === text && asked.target === target;
+    return asked !== undefined && asked.model === model && asked.text === text && asked.target === target && writePatches(asked.patches) === writePatches(patches);
   }
 
   /** @param {Asked} asked @param {Settings} settings */
@@ -209,13 +210,13 @@ export class Player {
 
   /** Shows the text that a state names, as a trace holds it. @param {import("./state.js").State} state @param {import("./trace.js").TraceBody} trace */
   show(state, trace) {
-    const { model, text, target, said, forced } = state;
+    const { model, text, target, patches, said, forced } = state;
     if (!said) return this.drop();
     const settings = settingsOf(state);
     const there = this.now;
     if (there && this.continues(state) && String([there.ids, there.forced]) === String([said, forced]) && JSON.stringify(there.settings) === JSON.stringify(settings)) return;
     if (this.#filling) this.stop();
-    const asked = { model, text, target };
+    const asked = { model, text, target, patches };
     const tokens = /** @type {import("./trace.js").Token[]} */ (Object.values(trace.tokens).at(-1));
     const start = tokens.length - said.length;
     const root = this.#rootOf(asked, settings);

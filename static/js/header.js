@@ -2,7 +2,9 @@
 /** The top of the page: model, sentence, examples, and what is said when something goes wrong. */
 import { byId, h } from "./dom.js";
 import { mountDownloads } from "./downloads.js";
+import { mountPicker } from "./picker.js";
 import { sentenceOf } from "./trace.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./examples.js").Example} Example */
 /**
@@ -20,11 +22,14 @@ const NUMBERS = /^[\d\s.,;eE+-]+$/;
  * @param {{
  *   api: import("./api.js").Api,
  *   models: Model[],
+ *   families: Record<string, string>,
  *   forget: () => void,
  *   run: (what: Asked, example?: boolean) => void,
+ *   comparisons: import("./compare/examples.js").Comparison[],
+ *   compare: (state: Partial<import("./state.js").State>) => void,
  * }} given
  */
-export function mountHeader({ api, models, run, forget }) {
+export function mountHeader({ api, models, families, run, comparisons, compare, forget }) {
   const [form, text, pair, target, model, toggle, problem] = ["composer", "text", "pair", "target", "model", "pair-toggle", "problem"].map(byId);
   const sentences = byId("sentences");
   let shown = "";
@@ -40,7 +45,7 @@ export function mountHeader({ api, models, run, forget }) {
     arrived(now) {
       Object.assign(card(now.id) ?? {}, now);
       const option = model.querySelector(`option[value="${CSS.escape(now.id)}"]`);
-      option.textContent = now.name;
+      (option.querySelector(".name") ?? option).textContent = now.name;
       option.classList.remove("absent");
       shelve(option, now.family);
       if (wanted !== now.id) return;
@@ -56,23 +61,24 @@ export function mountHeader({ api, models, run, forget }) {
     },
   });
   let current = model.value;
+  const picker = mountPicker(model, models);
 
   /** Puts a model that has come among those of its family. @param {HTMLElement} option @param {string} family */
   function shelve(option, family) {
     const from = /** @type {HTMLElement} */ (option.parentElement);
-    const group = family ? (model.querySelector(`optgroup[label="${CSS.escape(family)}"]`) ?? h("optgroup", { label: family })) : model;
+    const group = family ? (model.querySelector(`optgroup[data-family="${CSS.escape(family)}"]`) ?? h("optgroup", { label: families[family] ?? family, "data-family": family })) : model;
     if (family && !group.isConnected) from.before(group);
     if (family) group.append(option);
     else from.before(option);
     if (!from.childElementCount) from.remove();
   }
 
-  /** Runs the form; a model that is not here is offered instead. @param {boolean} [focused] */
-  function submit(focused = false) {
+  /** Runs the form; a model that is not here is offered instead. @param {boolean} [focused] @param {boolean} [example] it is one of the model's own */
+  function submit(focused = false, example = false) {
     if (!absent(model.value)) {
       wanted = null;
       downloads.withdraw();
-      return run(asked());
+      return run(asked(), example);
     }
     wanted = model.value;
     downloads.offer(/** @type {Model} */ (card(model.value)), focused);
@@ -90,7 +96,7 @@ export function mountHeader({ api, models, run, forget }) {
     pair.hidden = !on;
     sentences.classList.toggle("two", on || !target.hidden);
     toggle.setAttribute("aria-pressed", String(on));
-    toggle.title = on ? "Remove the second sentence" : "Add a second sentence";
+    toggle.title = t(on ? "top.remove-second" : "top.add-second");
   };
 
   form.addEventListener("submit", (/** @type {Event} */ event) => {
@@ -101,10 +107,18 @@ export function mountHeader({ api, models, run, forget }) {
   model.addEventListener("change", () => {
     // What a target says in one model's tokens is seldom what another one should be made to say.
     target.value = "";
-    // Words say nothing to a network that reads numbers, nor numbers to one that reads words: its own example does.
-    const example = card(model.value)?.examples?.[0];
-    if (example && NUMBERS.test(example.text) !== NUMBERS.test(text.value)) text.value = example.text;
-    submit();
+    // An example of one model says little in another; nor do words to a network that reads numbers. What somebody wrote stays.
+    const [examples, before] = [model.value, current].map((id) => card(id)?.examples ?? []);
+    const [first] = examples;
+    const written = !before.some((one) => one.text === text.value) && NUMBERS.test(first?.text ?? "") === NUMBERS.test(text.value);
+    const known = examples.some((one) => one.text === text.value);
+    const changes = first !== undefined && !written && !known;
+    if (changes) {
+      text.value = first.text;
+      two(Boolean(first.pair));
+      pair.value = first.pair ?? "";
+    }
+    submit(false, known || changes);
   });
   toggle.addEventListener("click", () => {
     two(pair.hidden);
@@ -127,12 +141,15 @@ export function mountHeader({ api, models, run, forget }) {
             role: "menuitem",
             onclick: () => run({ model: id, text: example.text, pair: example.pair ?? null, target: null }, true),
           },
-          h("span", {}, example.text, example.pair ? h("em", {}, ` + ${example.pair}`) : null),
+          h("span", { dir: "auto" }, example.text, example.pair ? h("em", {}, ` + ${example.pair}`) : null),
           example.note ? h("small", {}, example.note) : null,
         ),
       ),
+      ...comparisons.map(({ name, note, state }) =>
+        h("button.comparison", { type: "button", role: "menuitem", onclick: () => compare(state) }, h("span", {}, name), h("small", {}, t("compare.example", { note }))),
+      ),
     );
-    byId("examples-button").hidden = !examples.length;
+    byId("examples-button").hidden = !examples.length && !comparisons.length;
   }
 
   return {
@@ -145,15 +162,16 @@ export function mountHeader({ api, models, run, forget }) {
     update(state, trace) {
       current = absent(state.model) ? current : state.model;
       model.value = wanted ?? current;
+      picker.update();
       const { pairs = null, targets = null } = card(state.model) ?? {};
       target.hidden = !(targets ?? (trace && Object.keys(trace.tokens).length > 1));
       toggle.hidden = pairs === false;
       sentences.classList.toggle("single", toggle.hidden);
-      text.placeholder = target.hidden ? "Type a sentence" : "Source sentence";
-      text.setAttribute("aria-label", target.hidden ? "Sentence" : "Source sentence");
+      text.placeholder = t(target.hidden ? "top.type" : "top.source");
+      text.setAttribute("aria-label", t(target.hidden ? "top.sentence" : "top.source"));
       const said = trace && !trace.target && trace.tokens.decoder ? sentenceOf(trace.tokens.decoder) : "";
-      target.placeholder = said ? `says: ${said}` : "Target: empty, the model says it";
-      target.title = said ? `The model says: ${said}. Type another target to make it say that.` : "What the model is made to say; empty, it says it by itself";
+      target.placeholder = said ? t("top.says", { said }) : t("top.target-empty");
+      target.title = said ? t("top.says-title", { said }) : t("top.target-title");
       model.title = models.find((m) => m.id === state.model)?.summary ?? "";
       const form = JSON.stringify([state.model, state.text, state.pair, state.target]);
       if (sentences.dataset.shown !== form) {
@@ -174,7 +192,7 @@ export function mountHeader({ api, models, run, forget }) {
         problem.replaceChildren(
           h("strong", {}, error.title),
           h("span", {}, error.detail.replace(`${error.title}. `, "")),
-          kept ? h("span.aside", {}, "The picture below is still of the sentence before.") : null,
+          kept ? h("span.aside", {}, t("problem.picture-before")) : null,
         );
       }
     },

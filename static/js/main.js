@@ -2,8 +2,13 @@
 /** Puts the page together: state → session → scene → views, in one direction. */
 import "./elements/register.js";
 import { Api } from "./api.js";
-import { measured, onResize } from "./canvas.js";
+import { measured, onFaces, onResize } from "./canvas.js";
 import { mountCaptions } from "./captions.js";
+import { ALIKE } from "./compare/beside.js";
+import { mountComparison } from "./compare/comparison.js";
+import { comparisons } from "./compare/examples.js";
+import { Pane } from "./compare/pane.js";
+import { mountComparedTable } from "./compare/table.js";
 import { mountControls } from "./controls.js";
 import { mountDecoding } from "./decoding.js";
 import { byId, h } from "./dom.js";
@@ -11,12 +16,19 @@ import { startingPoint } from "./examples.js";
 import { Player } from "./generation.js";
 import { mountHeader } from "./header.js";
 import { mountKeyboard } from "./keyboard.js";
-import { liveQuery, sceneOf } from "./scene.js";
+import { mountLanguages } from "./languages.js";
+import { mountLesson, windowOf } from "./present/lesson.js";
+import { mountProjection } from "./present/projection.js";
+import { onwards } from "./present/walking.js";
+import { complete, liveQuery, sceneOf } from "./scene.js";
 import { Session } from "./session.js";
 import { partName, whereName } from "./recurrent.js";
 import { mountShare } from "./share.js";
-import { say, sentence, toast } from "./speech.js";
-import { blank, refName, Store } from "./state.js";
+import { besideOne } from "./share/numbers.js";
+import { alone, filed, mountCredit } from "./share/alone.js";
+import { answering, noting } from "./share/archive.js";
+import { hush, say, sentence, toast } from "./speech.js";
+import { blank, decode, encode, refName, Store } from "./state.js";
 import { attentionId, attentionOf, attentions, lastTokens, mend } from "./trace.js";
 import { mountBars } from "./views/bars.js";
 import { mountGenerate } from "./views/generate.js";
@@ -31,6 +43,7 @@ import { mountSteps } from "./views/steps.js";
 import { mountStates } from "./views/states.js";
 import { mountTable } from "./views/table.js";
 import { mountText } from "./views/text.js";
+import { t } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").HeadRef} HeadRef */
@@ -38,11 +51,15 @@ import { mountText } from "./views/text.js";
 
 const bootstrap = JSON.parse(byId("bootstrap").textContent);
 
+/** The front page: a lesson stands below it. */
+const front = new URL(bootstrap.lesson ? "../" : "./", location.href).href;
+
 /** @param {string} id @returns {import("./examples.js").Example[]} */
 const examplesOf = (id) => bootstrap.models.find((/** @type {import("./header.js").Model} */ m) => m.id === id)?.examples ?? [];
 
 /** What the page shows when the address says nothing: the default model's first example. @returns {State} */
 function home() {
+  if (filed) return decode(bootstrap.state, blank());
   const state = blank();
   const { trace, model } = bootstrap;
   const kept = document.documentElement.dataset.theme;
@@ -51,8 +68,17 @@ function home() {
   return { ...state, model: trace.model, text: trace.text, pair: trace.pair ?? null, target: trace.target ?? null, theme, ...startingPoint(trace, examplesOf(trace.model)) };
 }
 
-const store = new Store(home());
-const session = new Session(new Api(), refresh);
+const store = new Store(home(), bootstrap.lesson ? windowOf(bootstrap.lesson) : window);
+const asked = new URLSearchParams(location.search);
+if (asked.has("present")) {
+  asked.delete("present");
+  history.replaceState(null, "", location.pathname + (asked.size ? `?${asked}` : "") + location.hash);
+  if (store.state.present === "off") store.set({ present: "on" }, { silent: true });
+}
+store.steady = alone;
+/** @type {Map<string, import("./share/archive.js").Asked>} what the server was asked for */
+const notes = new Map();
+const session = new Session(new Api(`${bootstrap.lesson ? "../" : ""}api/v1`, filed ? answering(bootstrap.archive) : noting(notes)), refresh);
 const player = new Player(session.api, refresh);
 session.describe(bootstrap.model);
 if (bootstrap.trace) session.adopt(bootstrap.trace);
@@ -94,13 +120,14 @@ const actions = {
       if (next) store.set({ ...next, also: rest });
     } else if (state.also.some((r) => refName(r) === here)) store.set({ also: state.also.filter((r) => refName(r) !== here) });
     else if (state.also.length < 7) store.set({ also: [...state.also, ref] });
-    else toast("Eight heads at once are enough to tell apart. Let one go first.");
+    else toast(t("toast.eight"));
   },
   /** @param {number | null} query @param {number | null} [key] @param {import("./scene.js").Seen} [seen] */
   point(query, key = null, seen) {
     const next = query === null ? null : { query, key, seen };
     if (next?.query === cursor?.query && next?.key === cursor?.key && next?.seen?.value === cursor?.seen?.value) return;
     cursor = next;
+    comparison.forget();
     hover();
   },
   /** Locks a row or a cell; the same again lets go. @param {number} query @param {number | null} key */
@@ -184,7 +211,9 @@ function stepLayer(by) {
 
 /** Reads another sentence; only when its trace is here does the state move there. @param {import("./header.js").Asked} what @param {boolean} [example] */
 async function run(what, example = false) {
-  const plain = { ...what, said: null, forced: [], step: null };
+  // An intervention names places of one text in one network; the same text again keeps it.
+  const again = session.shows({ ...what, said: store.state.said, patches: store.state.patches });
+  const plain = { ...what, said: null, forced: [], step: null, patches: again ? store.state.patches : [], ...(again ? {} : { vs_patches: [] }) };
   if (session.shows(plain)) {
     session.problem = null;
     const patch = example && session.trace ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
@@ -205,14 +234,14 @@ async function run(what, example = false) {
 
 /** Goes on from the text that is written, and from tokens after it. @param {number[]} [given] @param {number[]} [forced] which of them the reader forced */
 async function generate(given = [], forced = []) {
-  if (session.generates === false) return toast("This model continues no text. Choose one that says a next word.");
-  const what = header.asked();
+  if (session.generates === false) return toast(t("toast.no-next"));
+  const what = { ...header.asked(), patches: store.state.patches };
   const same = (/** @type {import("./header.js").Asked} */ a) => a.model === what.model && a.text === what.text && a.pair === what.pair && a.target === what.target;
   if (!same(store.state)) await header.submit(true);
   if (!same(store.state) || session.generates === false) return;
   store.set({ view: "generate", step: null });
-  const { model, text, target } = what;
-  const now = await player.say({ model, text, target }, decoding.value(), given, forced);
+  const { model, text, target, patches } = what;
+  const now = await player.say({ model, text, target, patches }, decoding.value(), given, forced);
   if (!now) return refresh();
   store.set({ ...now.settings, said: now.ids, forced: now.forced, step: null, ...rowOf(player.steps.at(-1) ?? null) });
 }
@@ -256,45 +285,61 @@ function walk(by) {
   const generation = scene?.generation;
   if (store.state.view !== "generate" || !generation?.steps.length) return false;
   const { shown, steps } = generation;
-  if (by === "play") mounted?.view.play?.();
+  if (by === "play") pane.view?.play?.();
   else playing.step(by === "first" ? 0 : by === "last" ? steps.length - 1 : shown + by);
   return true;
 }
+
+/** Where one key of a clicker leads; false where there is nothing further. @param {import("./present/walking.js").Way} by */
+function onward(by) {
+  cursor = over = null;
+  comparison.forget();
+  if (!scene) return false;
+  if (pane.view?.walk) return pane.view.walk(by);
+  if (store.state.view === "generate") {
+    const { shown = 0, steps = [] } = scene.generation ?? {};
+    const to = { forward: shown + 1, back: shown - 1, first: 0, last: steps.length - 1 }[by];
+    if (!steps[to] || to === shown) return false;
+    playing.step(to);
+    return true;
+  }
+  const patch = onwards(scene, by);
+  if (patch) store.set(patch, { silent: true });
+  return patch !== null;
+}
+/** Another text starts without places, tokens or interventions of the one before. @type {Partial<State>} */
+const APART = { pair: null, target: null, said: null, forced: [], step: null, patches: [], stack: "", block: "", also: [], query: null, key: null, window: null, time: null, unit: null, at: "" };
+
 /** Space presses a button that has the focus. @param {KeyboardEvent} event */
 const onButton = ({ target }) => /** @type {Element} */ (target).closest("button, a, summary, [role=button]") !== null;
 
 // ---------------------------------------------------------------- views
 
-const VIEWS = {
-  heatmap: (/** @type {HTMLElement} */ host) => mountHeatmap(host, actions),
-  longmap: (/** @type {HTMLElement} */ host) => mountLongmap(host, actions),
-  lines: (/** @type {HTMLElement} */ host) => mountLines(host, actions),
-  text: (/** @type {HTMLElement} */ host) => mountText(host, actions),
+/**
+ * How every view is mounted, for either pane.
+ * @param {typeof actions} acts @param {Session} of @param {Partial<Parameters<typeof mountSteps>[1]>} [follows] the right pane's player follows the left one's
+ */
+const viewsOf = (acts, of, follows = {}) => ({
+  heatmap: (/** @type {HTMLElement} */ host) => mountHeatmap(host, acts),
+  longmap: (/** @type {HTMLElement} */ host) => mountLongmap(host, acts),
+  lines: (/** @type {HTMLElement} */ host) => mountLines(host, acts),
+  text: (/** @type {HTMLElement} */ host) => mountText(host, acts),
   bars: (/** @type {HTMLElement} */ host) => mountBars(host, { url: bootstrap.plotly, fail: toast }),
   table: (/** @type {HTMLElement} */ host) => mountTable(host),
-  states: (/** @type {HTMLElement} */ host) => mountStates(host, actions),
+  compared: (/** @type {HTMLElement} */ host) => mountComparedTable(host),
+  states: (/** @type {HTMLElement} */ host) => mountStates(host, acts),
   generate: (/** @type {HTMLElement} */ host) => mountGenerate(host, playing),
-  steps: (/** @type {HTMLElement} */ host) => mountSteps(host, { api: session.api, set: (patch) => store.set(patch), lock: (query) => store.set({ query, key: null }), refresh, detail: () => session.detail }),
-};
-
-/** @typedef {{update: (scene: Scene) => void, unmount?: () => void, image?: () => HTMLCanvasElement, picture?: () => Promise<string>, sentence?: (scene: Scene) => string, play?: () => void, ready?: () => boolean}} View */
-/** @type {{name: keyof typeof VIEWS, view: View} | null} */
-let mounted = null;
-
-/** @param {keyof typeof VIEWS} name @returns {View} */
-function viewOf(name) {
-  if (mounted?.name === name) return mounted.view;
-  mounted?.view.unmount?.();
-  const host = byId("view");
-  host.replaceChildren();
-  host.dataset.view = name;
-  mounted = { name, view: VIEWS[name](host) };
-  return mounted.view;
-}
+  steps: (/** @type {HTMLElement} */ host) =>
+    mountSteps(host, { api: of.api, set: (patch) => store.set(patch), lock: (query) => store.set({ query, key: null }), refresh, detail: () => of.detail, renew: (trace, since) => of.renew(trace, since), ...follows }),
+});
+const pane = new Pane(byId("view"), viewsOf(actions, session));
 
 const header = mountHeader({
   api: session.api,
   models: bootstrap.models,
+  families: bootstrap.families,
+  comparisons: comparisons(bootstrap.models),
+  compare: (patch) => store.set({ ...APART, ...ALIKE, ...patch }),
   run,
   forget: () => {
     dismissed = session.problem;
@@ -302,6 +347,26 @@ const header = mountHeader({
   },
 });
 const controls = mountControls(store);
+mountLanguages();
+const projection = mountProjection({
+  store,
+  walk: (by) => (lesson ? lesson.walk(by) : onward(by)),
+  busy: () => player.running,
+  ...(bootstrap.lesson ? { speaker: () => lesson?.speaker(), darkened: (/** @type {boolean} */ dark) => lesson?.darkened(dark) } : {}),
+  say,
+  toast,
+  hush,
+});
+const lesson = bootstrap.lesson
+  ? mountLesson(bootstrap.lesson, {
+      store,
+      decode: (hash) => decode(hash, store.home),
+      unveil: () => pane.view?.unveil?.() ?? false,
+      darken: projection.darken,
+      warm: (what) => void session.api.post("traces", what, "ahead").catch(() => null), // only sooner; what fails is asked again when it is shown
+      refresh,
+    })
+  : null;
 const decoding = mountDecoding({ start: () => generate(), stop: () => player.stop() });
 const captions = mountCaptions({
   letGo: (ref) => actions.focus(ref, true),
@@ -316,13 +381,39 @@ const SIDEBARS = {
 let sidebar = null;
 const next = mountNext(byId("next"), actions);
 const inspector = mountInspector(byId("inspector"), actions);
+const comparison = mountComparison({
+  store,
+  session,
+  models: bootstrap.models,
+  changed: refresh,
+  hover,
+  actions,
+  views: (acts, of) => viewsOf(acts, of, { set: () => {}, lock: (query) => acts.lock(query, null), story: h("select"), titled: "step-title-beside", leader: () => pane.view?.clock?.() ?? null }),
+});
 mountShare({
   api: session.api,
   scene: () => scene,
+  sentence: () => spoken,
+  numbers: () => besideOne(pane.view?.numbers?.() ?? null, comparison.view?.numbers?.() ?? null),
+  file: asFile,
   link: () => store.link,
+  embed: bootstrap.embed,
   toast,
-  picture: async () => mounted?.view.image?.().toDataURL("image/png") ?? (await mounted?.view.picture?.()) ?? null,
 });
+const credit = alone ? mountCredit((id) => bootstrap.models.find((/** @type {import("./header.js").Model} */ m) => m.id === id)?.name ?? id, bootstrap.from) : null;
+
+/** What is on screen as a file of its own. */
+async function asFile() {
+  const { standalone } = await import("./share/standalone.js");
+  const { trace, detail } = session;
+  if (!trace) return null;
+  await Promise.all([pane, comparison].map(({ view }) => view?.gather?.()));
+  const beside = scene?.beside?.scene.trace;
+  const traces = beside ? [trace, beside] : [trace];
+  const { models, families } = bootstrap;
+  const own = { models: models.filter((/** @type {import("./header.js").Model} */ m) => traces.some(({ model }) => model === m.id)), families, model: detail, trace, embed: [], state: encode(store.state), from: front };
+  return standalone({ bootstrap: own, front, notes: notes.values(), traces, plotly: drawn.view === "bars" ? bootstrap.plotly : null, title: `Headlight: ${trace.text}` });
+}
 
 // ---------------------------------------------------------------- drawing
 
@@ -330,7 +421,7 @@ mountShare({
 function sidebarOf(name) {
   if (sidebar?.name === name) return sidebar.view;
   sidebar?.view.unmount();
-  byId("heads-title").textContent = name === "heads" ? "Layers × heads" : "States";
+  byId("heads-title").textContent = t(name === "heads" ? "heads.title" : "view.states");
   for (const part of document.querySelectorAll("[data-sidebar]")) /** @type {HTMLElement} */ (part).hidden = name !== "heads";
   sidebar = { name, view: SIDEBARS[name]() };
   return sidebar.view;
@@ -362,8 +453,9 @@ for (const id of ["state-where", "state-part"]) {
 
 /** What is there before any sentence is. */
 function invite() {
-  byId("focus-title").textContent = "What does it look at?";
-  byId("view").replaceChildren(h("p.empty", {}, "Type a sentence above and press Enter: every head of every layer lights up."));
+  byId("focus-title").textContent = t("focus.invite");
+  pane.clear();
+  byId("view").replaceChildren(h("p.empty", {}, t("focus.invite-line")));
 }
 
 let spoken = "";
@@ -375,14 +467,21 @@ let drawn = store.state;
 function render() {
   const { state } = store;
   controls.update(state);
+  projection.update(state);
   header.update(state, session.shows(state) ? session.trace : null);
+  if (alone && session.problem && session.problem !== dismissed) {
+    dismissed = session.problem;
+    toast(`${dismissed.title}. ${dismissed.detail}`);
+  }
   header.complain(session.problem === dismissed ? null : session.problem, session.trace !== null);
   decoding.update(state, player.running);
   byId("progress").hidden = !session.busy && !player.busy;
   byId("stage").classList.toggle("stale", session.reading);
-  if (state.text && !session.shows(state) && !session.problem && !header.lacks(state.model)) session.read(state);
-  if (!session.trace) return invite();
   const arrived = session.shows(state);
+  const lacks = !arrived && header.lacks(state.model);
+  if (state.text && !arrived && !session.problem && !lacks) session.read(state);
+  if (!arrived) lesson?.update(null, lacks ? t("lesson.absent", { model: state.model }) : (session.problem?.message ?? ""));
+  if (!session.trace) return lesson ? undefined : invite();
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here
   const patch = mend(state, session.trace, session.recurrent, session.generates);
   if (arrived && Object.keys(patch).length) return store.set(patch, { silent: true });
@@ -390,30 +489,41 @@ function render() {
   drawn = arrived ? state : { ...state, query: null, key: null, time: null, unit: null, ...patch };
   if (arrived && !player.running) player.show(state, session.trace);
   if (state.view === "generate") player.fill();
-  scene = sceneOf(drawn, session, cursor, over, player);
+  scene = sceneNow();
   if (!scene) return;
   session.follow(drawn, scene);
+  comparison.ask(scene);
   controls.offer({ heads: scene.blocks.length > 0, directions: scene.attention?.pools === false, states: Boolean(scene.recurrent?.length), generate: session.generates === true, steps: true });
   offerSites(scene);
   captions.update(scene);
   sidebarOf(scene.sidebar).update(scene);
   for (const id of ["together", "aggregate"]) byId(id).hidden = scene.near !== null || scene.sidebar !== "heads";
   next.update(scene);
-  viewOf(shownView()).update(scene);
+  picture(scene);
+  comparison.draw(scene);
   inspector.update(scene);
-  const words = mounted?.view.sentence?.(scene) ?? sentence(scene);
-  if (words && words !== spoken) say((spoken = words));
-  document.documentElement.dataset.ready = String(!session.busy && !player.busy && complete(scene) && (mounted?.view.ready?.() ?? true));
+  credit?.(scene, store.link);
+  if (arrived) lesson?.update(scene, "");
+  const own = lesson?.words() ?? "";
+  const words = pane.view?.sentence?.(scene) ?? sentence(scene);
+  if (own + words !== spoken) say(spoken.startsWith(own) ? words : `${own} ${words}`);
+  spoken = own + words;
+  document.documentElement.dataset.ready = String(document.fonts.status === "loaded" && !session.busy && !player.busy && complete(scene) && comparison.ready() && (pane.view?.ready?.() ?? true));
 }
 
-/** A long text has a heat map of its own. @returns {keyof typeof VIEWS} */
-const shownView = () => (drawn.view === "heatmap" && scene?.near ? "longmap" : drawn.view);
+/** What is on the left, and what is beside it. */
+function sceneNow() {
+  const { place, step, any } = comparison.pointed;
+  const [under, visited] = any ? [place, step] : [cursor, over];
+  const left = sceneOf(drawn, session, under, visited, player);
+  return left && comparison.beside(left, under, visited);
+}
 
-/** Whether everything is here that this scene shows. @param {Scene} scene */
-function complete({ attention, heads, overview, inStates, site, states, recurrent }) {
-  if (!recurrent) return false;
-  if (inStates) return site === null || states.has(site.address);
-  return !attention || (heads.length > 0 && overview !== null);
+/** Draws the left pane; a long text has a heat map of its own, and two tables are one. @param {Scene} now */
+function picture(now) {
+  const { view } = drawn;
+  const name = view === "heatmap" && now.near ? "longmap" : view === "table" && now.beside?.difference ? "compared" : view;
+  pane.show(name, comparison.shown(now));
 }
 
 /** @type {number | undefined} */
@@ -421,9 +531,10 @@ let resting;
 /** What changes under a moving pointer, and nothing else; the arithmetic follows when the pointer rests. */
 function hover() {
   measured("hover", () => {
-    scene = sceneOf(drawn, session, cursor, over, player);
+    scene = sceneNow();
     if (!scene) return;
-    viewOf(shownView()).update(scene);
+    picture(scene);
+    comparison.draw(scene, true);
     captions.hover(scene);
   });
   clearTimeout(resting);
@@ -442,6 +553,7 @@ mountKeyboard({
   "]": () => stepHead(1),
   "{": () => stepLayer(-1),
   "}": () => stepLayer(1),
+  c: comparison.toggle,
   g: () => (player.running ? player.stop() : generate()),
   ArrowLeft: () => walk(-1),
   ArrowRight: () => walk(1),
@@ -453,10 +565,12 @@ mountKeyboard({
 
 store.subscribe(() => {
   session.retry();
+  comparison.retry();
   if (player.running && !player.continues(store.state)) player.drop();
   if (session.problem && !session.shows(store.state)) session.problem = null;
   refresh();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
-onResize(byId("view"), refresh);
+for (const id of ["view", "beside"]) onResize(byId(id), refresh);
+onFaces(refresh);
 render();

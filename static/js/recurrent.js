@@ -1,5 +1,6 @@
 // @ts-check
 /** The states of recurrent layers: which there are, what they are called, and how their numbers run. */
+import { t } from "./words.js";
 
 /**
  * @typedef {object} RecurrentSite
@@ -37,17 +38,17 @@ export function recurrentSites(sites) {
 }
 
 /** @param {RecurrentSite} site */
-export const partName = ({ part }) => {
-  if (part === "hidden" || part === "cell") return `${part} state`;
-  if (part === "gate.candidate") return "candidate";
-  return part.startsWith("gate.") ? `${part.slice(5)} gate` : part;
-};
+export const partName = ({ part }) => t(`state.${part.replace(".", "-")}`);
+
+/** What it means, in a phrase. @param {RecurrentSite} site */
+export const meaningOf = ({ part }) => t(`meaning.${part.replace(".", "-")}`);
 
 /** @param {RecurrentSite} site @param {RecurrentSite[]} all an arrow is needed only where there are two directions, a stack only where there are several */
 export function whereName({ stack, layer, reverse }, all) {
   const both = all.some((site) => site.stack === stack && site.reverse);
   const several = all.some((site) => site.stack !== stack);
-  return `${several ? `${stack} ` : ""}layer ${layer}${both ? (reverse ? " ←" : " →") : ""}`;
+  const name = several ? t("state.where-in", { stack: t(`stack.${stack}`), layer }) : t("state.where", { layer });
+  return `${name}${both ? (reverse ? " ←" : " →") : ""}`;
 }
 
 /** Gates let through a share from 0 to 1; everything else has a sign. @param {RecurrentSite} site */

@@ -54,6 +54,9 @@ import { attentionId, attentionOf, attentions, crosses, focusName, isLong, lastT
  * @property {Place | null} held what the reader has locked
  * @property {Place | null} cursor what is under the pointer
  * @property {Place | null} chosen what the inspector explains
+ * @property {boolean} signed the weights are differences, with a sign
+ * @property {number[][] | null} changes how much each head of the focused block differs from the right pane's: (layer, head)
+ * @property {import("./compare/difference.js").Beside | null} beside what the right pane shows
  */
 
 /** @param {"system" | "light" | "dark"} theme @returns {"light" | "dark"} */
@@ -66,9 +69,10 @@ export const resolved = (theme) =>
  * @param {Place | null} cursor
  * @param {{time: number, unit: number} | null} over the unit of a recurrent state under the pointer
  * @param {import("./generation.js").Player} player
+ * @param {Place | null} [suggested] what is explained where the reader asks for nothing else
  * @returns {Scene | null} null before there is a trace
  */
-export function sceneOf(state, session, cursor, over, player) {
+export function sceneOf(state, session, cursor, over, player, suggested = null) {
   const { trace } = session;
   if (!trace) return null;
   const attention = attentionOf(trace, state.stack, state.block);
@@ -134,12 +138,22 @@ export function sceneOf(state, session, cursor, over, player) {
     arithmetic: session.arithmetic,
     held,
     cursor,
-    chosen: attention ? (near ? chooseLong(held ?? (exactly(cursor) ? cursor : null), heads[0], attention) : choose(held ?? cursor, heads[0], queries, keys, attention)) : null,
+    chosen: attention ? (near ? chooseLong(held ?? (exactly(cursor) ? cursor : null) ?? suggested, heads[0], attention) : choose(held ?? cursor ?? suggested, heads[0], queries, keys, attention)) : null,
+    signed: false,
+    changes: null,
+    beside: null,
   };
   const [head] = heads;
   if (attention && near && state.view === "heatmap") scene.top = topOf(session.tiles.get(attention, { layer: state.layer, head: state.head }, { cell: coarsest(attention), query: 0, key: 0 }));
   else if (head && state.view !== "states") scene.top = brightest(weightsOf(scene, head));
   return scene;
+}
+
+/** Whether everything is here that this scene shows. @param {Scene} scene */
+export function complete({ attention, heads, overview, inStates, site, states, recurrent }) {
+  if (!recurrent) return false;
+  if (inStates) return site === null || states.has(site.address);
+  return !attention || (heads.length > 0 && overview !== null);
 }
 
 /** What a view draws of a head: one token's row, or the whole map. @param {Scene} scene @param {Head} head */

@@ -1,6 +1,7 @@
 // @ts-check
 /** Brings what the state asks for: the trace, the overviews of all heads, the focused maps, one weight's arithmetic, recurrent states. */
 import { Problem } from "./api.js";
+import { writePatches } from "./interventions.js";
 import { equation, recurrentSites } from "./recurrent.js";
 import { Tiles } from "./tiles.js";
 import { refName } from "./state.js";
@@ -25,13 +26,17 @@ import { attentionId, attentionOf, attentions } from "./trace.js";
 
 /** @typedef {Record<"sharpness" | "entropy" | "peak" | "first", number[][]> & Record<"previous" | "own", number[][] | null>} Stats each (layer, head) */
 
-/** @typedef {Pick<State, "model" | "text" | "pair" | "target" | "said">} Named what a trace is of */
+/** @typedef {Pick<State, "model" | "text" | "pair" | "target" | "said" | "patches">} Named what a trace is of */
 
 /** @param {Named | import("./trace.js").TraceBody} what */
-const nameOf = ({ model, text, pair, target, said }) => JSON.stringify([model, text, pair ?? null, target ?? null, said ?? null]);
+const nameOf = ({ model, text, pair, target, said, patches }) => JSON.stringify([model, text, pair ?? null, target ?? null, said ?? null, writePatches(patches)]);
 
 /** Thumbnails are about this many pixels wide. */
 const THUMBNAIL = 48;
+
+/** Texts of so many tokens have the maps of all their heads sent as they are; longer ones as bytes, up to a limit. */
+const AS_FLOATS = 64;
+const AS_BYTES = 256;
 
 /** So many cells per side that every one stands for as many tokens as the next. @param {number} tokens */
 export const thumbnailSize = (tokens) => Math.ceil(tokens / Math.ceil(tokens / THUMBNAIL));
@@ -43,6 +48,8 @@ export class Session {
   overviews = new Map();
   /** @type {Map<string, Stats>} by attention block */
   stats = new Map();
+  /** @type {Map<string, import("./compare/difference.js").Every>} all maps of a block, by attention block */
+  every = new Map();
   /** @type {Map<string, Matrix>} recurrent states by address: (time, unit) */
   states = new Map();
   /** @type {any} */
@@ -65,8 +72,8 @@ export class Session {
   #asked = new Map();
   /** @type {Set<string>} what failed is not asked again until the reader does something */
   #failed = new Set();
-  /** @type {Set<string>} */
-  #renewed = new Set();
+  /** @type {Map<string, {since: number, done: Promise<boolean>}>} by trace */
+  #renewed = new Map();
   #running = 0;
   /** What is being drawn in the background: the block of a long text whose heads come layer by layer. */
   #overviewing = "";
@@ -145,7 +152,7 @@ export class Session {
       this.api.cancel("background");
       this.#overviewing = "";
       this.tiles.clear();
-      for (const kept of [this.#maps, this.#rows, this.overviews, this.stats, this.states]) kept.clear();
+      for (const kept of [this.#maps, this.#rows, this.overviews, this.stats, this.every, this.states]) kept.clear();
       this.arithmetic = null;
       this.#asked.clear();
     }
@@ -161,6 +168,7 @@ export class Session {
     if (this.#asked.get(channel) === name) return;
     this.#asked.set(channel, name);
     this.#running++;
+    const since = performance.now();
     try {
       await ask();
     } catch (error) {
@@ -169,7 +177,7 @@ export class Session {
       if (this.#asked.get(channel) !== name) return;
       if (channel === "trace") this.#asked.delete(channel);
       else this.#failed.add(channel);
-      if (error.status === 404 && channel !== "trace" && (await this.#renew())) return;
+      if (error.status === 404 && channel !== "trace" && this.trace && (await this.renew(this.trace, since))) return;
       this.problem = error;
     } finally {
       this.#running--;
@@ -185,17 +193,21 @@ export class Session {
     this.#failed.clear();
   }
 
-  /** A server that was restarted has forgotten the trace: it is made again, once, and everything is asked for again. */
-  async #renew() {
-    const { trace } = this;
-    if (!trace || this.#renewed.has(trace.id)) return false;
-    this.#renewed.add(trace.id);
-    try {
-      const { model, text, pair, target, said } = trace;
-      await this.api.trace({ model, text, pair: pair ?? null, target: target ?? null, said: said ?? null }, { fresh: true });
-    } catch {
-      return false;
-    }
+  /**
+   * A server that was restarted has forgotten a trace: it is made again, once, and everything is asked for again.
+   * @param {import("./trace.js").TraceBody} trace @param {number} since when the caller asked what was refused: a trace that was made again after that is there
+   */
+  async renew(trace, since) {
+    const { id, model, text, pair, target, said, patches } = trace;
+    const before = this.#renewed.get(id);
+    if (before) return before.since >= since && before.done;
+    const made = this.api.trace({ model, text, pair: pair ?? null, target: target ?? null, said: said ?? null, patches }, { fresh: true });
+    const done = made.then(
+      () => true,
+      () => false,
+    );
+    this.#renewed.set(id, { since: performance.now(), done });
+    if (!(await done)) return false;
     this.#asked.clear();
     return true;
   }
@@ -233,6 +245,19 @@ export class Session {
         if (still()) this.states.set(address, { values: /** @type {Float32Array} */ (data), rows: shape[0], cols: shape[1] });
       });
     }
+  }
+
+  /** Asks for every map of a block; of many tokens as bytes, of very many not at all. @param {import("./trace.js").Attention} attention */
+  followEvery(attention) {
+    const { trace } = this;
+    const tokens = Math.max(attention.queries.length, attention.keys.length);
+    if (!trace || tokens > AS_BYTES) return;
+    const id = attentionId(attention);
+    this.#ask("every", `${trace.id} ${id}`, async () => {
+      const query = { stack: attention.stack, block: attention.block.name, dtype: tokens > AS_FLOATS ? "u8" : "f32" };
+      const { data, shape: [layers, heads, rows, cols] } = await this.api.tensor(`traces/${trace.id}/attention`, query, "every");
+      if (this.trace === trace) this.every.set(id, { values: data, unit: data instanceof Uint8Array ? 255 : 1, layers, heads, rows, cols });
+    });
   }
 
   /** What the equation of a state is made of. @param {import("./recurrent.js").RecurrentSite} site */

@@ -1,8 +1,11 @@
 // @ts-check
 /** Links and files of what is on screen. */
 import { byId, h } from "./dom.js";
-import { shortName } from "./format.js";
+import { bytes, shortName } from "./format.js";
 import { selection } from "./session.js";
+import { mountLink } from "./share/link.js";
+import { comparedNumbers, csvOf, jsonOf, safetensorsOf } from "./share/numbers.js";
+import { t } from "./words.js";
 
 /** @param {string} href @param {string} name */
 function save(href, name) {
@@ -12,27 +15,10 @@ function save(href, name) {
   link.remove();
 }
 
-/** @param {string} text @returns {Promise<boolean>} */
-export async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // The clipboard needs a secure context or a permission; a selection works without either.
-    const field = /** @type {HTMLTextAreaElement} */ (h("textarea.hidden", { readonly: true }));
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    return done;
-  }
-}
-
 const FORMATS = [
-  { name: "CSV", accept: "text/csv", ending: "csv", note: "one line per weight" },
-  { name: "JSON", accept: "application/json", ending: "json", note: "weights and tokens" },
-  { name: "safetensors", accept: "application/vnd.safetensors", ending: "safetensors", note: "float32, for Python" },
+  { name: "CSV", accept: "text/csv", ending: "csv" },
+  { name: "JSON", accept: "application/json", ending: "json" },
+  { name: "safetensors", accept: "application/vnd.safetensors", ending: "safetensors" },
 ];
 
 /** Most cells along a side of a file of a long map: whatever is larger is pooled. */
@@ -52,15 +38,54 @@ function part({ near, state, attention }) {
  * @param {{
  *   api: import("./api.js").Api,
  *   scene: () => import("./scene.js").Scene | null,
- *   picture: () => Promise<string | null>,
+ *   sentence: () => string,
+ *   numbers: () => import("./share/numbers.js").Numbers | null,
+ *   file: () => Promise<string | null>,
  *   link: () => string,
+ *   embed: string[],
  *   toast: (sentence: string) => void,
  * }} given
  */
-export function mountShare({ api, scene, picture, link, toast }) {
-  byId("share").addEventListener("click", async () => {
-    toast((await copy(link())) ? "Link copied. It opens exactly this picture." : "The browser did not allow copying; the address bar holds the link.");
-  });
+export function mountShare({ api, scene, sentence, numbers, file, link, embed, toast }) {
+  mountLink({ link, embed, title: () => `Headlight: ${scene()?.trace.text ?? ""}` });
+
+  /** What the file is of, in its name. @param {import("./scene.js").Scene} now */
+  const named = ({ trace, state, site }) => `headlight-${trace.model}-${state.view === "states" ? site?.address : shortName(state).replace("·", "-")}`;
+
+  /** @param {Blob} blob @param {string} name */
+  function keep(blob, name) {
+    const url = URL.createObjectURL(blob);
+    save(url, name);
+    setTimeout(() => URL.revokeObjectURL(url), 0);
+  }
+
+  /** @param {"png" | "svg"} ending */
+  async function picture(ending) {
+    const now = scene();
+    if (!now) return;
+    const [{ svgOf }, { pngOf }] = await Promise.all([import("./share/svg.js"), import("./share/png.js")]);
+    const title = [now.trace.model, byId("focus-title").textContent, now.trace.text].join(" · ");
+    const sheet = await svgOf(byId(byId("beside").hidden ? "view" : "panes"), { title, about: sentence() });
+    keep(ending === "png" ? await pngOf(sheet) : new Blob([new XMLSerializer().serializeToString(sheet)], { type: "image/svg+xml" }), `${named(now)}-${now.state.view}.${ending}`);
+  }
+
+  async function page() {
+    const now = scene();
+    try {
+      const text = await file();
+      if (now && text) keep(new Blob([text], { type: "text/html" }), `${named(now)}-${now.state.view}.html`);
+    } catch (error) {
+      const { TooLarge, MOST } = await import("./share/standalone.js");
+      if (!(error instanceof TooLarge)) return failed(error);
+      toast(t("export.too-large", { most: bytes(MOST) }));
+    }
+  }
+
+  /** @param {unknown} error */
+  function failed(error) {
+    console.error(error);
+    toast(t("export.failed"));
+  }
 
   const item = (/** @type {string} */ name, /** @type {string} */ note, /** @type {() => void} */ onclick) =>
     h("button", { type: "button", role: "menuitem", onclick }, h("span", {}, name), h("small", {}, note));
@@ -70,29 +95,29 @@ export function mountShare({ api, scene, picture, link, toast }) {
     const now = scene();
     if (!now) return;
     const { trace, attention, state, site } = now;
-    if (state.view === "states" && site) return file(`${api.base}/traces/${trace.id}/tensors/${site.address}`, accept, `headlight-${trace.model}-${site.address}.${ending}`);
+    const held = numbers() ?? comparedNumbers(now);
+    if (held) {
+      const write = { csv: csvOf, json: jsonOf, safetensors: safetensorsOf }[ending];
+      return keep(new Blob([/** @type {any} */ (write)(held)], { type: accept }), `${named(now)}-${state.view}.${ending}`);
+    }
+    if (state.view === "states" && site) return fetched(`${api.base}/traces/${trace.id}/tensors/${site.address}`, accept, `${named(now)}.${ending}`);
     const query = new URLSearchParams(
       Object.entries({ stack: attention.stack, block: attention.block.name, ...selection(state), ...part(now) }).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])),
     );
-    return file(`${api.base}/traces/${trace.id}/attention?${query}`, accept, `headlight-${trace.model}-${shortName(state).replace("·", "-")}.${ending}`);
+    return fetched(`${api.base}/traces/${trace.id}/attention?${query}`, accept, `${named(now)}.${ending}`);
   }
 
   /** @param {string} address @param {string} accept @param {string} name */
-  async function file(address, accept, name) {
+  async function fetched(address, accept, name) {
     const response = await fetch(address, { headers: { accept } }).catch(() => null);
-    if (!response?.ok) return toast("The file could not be made. Try again.");
-    const url = URL.createObjectURL(await response.blob());
-    save(url, name);
-    URL.revokeObjectURL(url);
+    if (!response?.ok) return toast(t("export.failed"));
+    keep(await response.blob(), name);
   }
 
   byId("exports").replaceChildren(
-    item("PNG", "this view, as drawn", async () => {
-      const url = await picture();
-      const now = scene();
-      if (url && now) save(url, `headlight-${now.trace.model}-${now.state.view === "states" ? now.site?.address : shortName(now.state).replace("·", "-")}-${now.state.view}.png`);
-      else toast("This view is words, not a picture: choose heat map, lines or bars.");
-    }),
-    ...FORMATS.map((format) => item(format.name, format.note, () => data(format))),
+    item("PNG", t("export.png"), () => picture("png").catch(failed)),
+    item("SVG", t("export.svg"), () => picture("svg").catch(failed)),
+    ...FORMATS.map((format) => item(format.name, t(`export.${format.ending}`), () => data(format))),
+    item("HTML", t("export.html"), page),
   );
 }

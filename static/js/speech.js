@@ -1,9 +1,11 @@
 // @ts-check
 /** What the page says in words. */
+import { bothWeights, headsOf } from "./compare/difference.js";
 import { byId } from "./dom.js";
-import { percent } from "./format.js";
+import { percent, signed } from "./format.js";
 import { weightOf } from "./scene.js";
 import { classOf, label } from "./trace.js";
+import { t } from "./words.js";
 
 /** @type {number | undefined} */
 let speaking;
@@ -42,12 +44,24 @@ export function toast(sentence) {
   }, 4000);
 }
 
+/** What was said for everybody has been read. */
+export function hush() {
+  byId("toast").hidden = true;
+}
+
 /** What is seen, as a sentence. @param {import("./scene.js").Scene} scene */
-export function sentence({ heads, chosen, attention, trace, inStates }) {
+export function sentence(scene) {
+  const { heads, chosen, attention, trace, inStates, beside } = scene;
   if (inStates || !heads[0] || !chosen || chosen.key === null) return "";
   const weight = weightOf(heads[0], chosen);
   if (weight === undefined) return "";
+  if (beside) {
+    const both = bothWeights(scene, chosen);
+    const pair = { head: headsOf(heads, beside), query: label(attention.queries[chosen.query]), key: label(attention.keys[chosen.key]), left: percent(weight) };
+    return both ? t("compare.sentence", { ...pair, right: percent(both.right), change: signed(both.change) }) : t("compare.sentence-left", pair);
+  }
   const own = classOf(trace, attention.queries, chosen.query);
-  const said = own ? ` Its class is ${own.label}, ${percent(own.probability)}.` : "";
-  return `${heads[0].name}: ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])}, ${percent(weight)}.${said}`;
+  const said = own ? ` ${t("speech.class", { label: own.label, share: percent(own.probability) })}` : "";
+  const seen = { head: heads[0].name, query: label(attention.queries[chosen.query]), key: label(attention.keys[chosen.key]), share: percent(weight) };
+  return `${t("speech.attends", seen)}${said}`;
 }

@@ -3,6 +3,7 @@
  * The whole state of the page as one typed table, and that table is the URL's hash.
  * Copying the address to another browser shows the same picture; back and forward walk through it.
  */
+import { readPatches, writePatches } from "./interventions.js";
 
 /** @typedef {{layer: number | "all", head: number | "mean" | "max"}} HeadRef one head, or several heads taken together */
 
@@ -38,6 +39,17 @@
  * @property {string} story the storyboard that is played; "" for the first there is
  * @property {string} at its step
  * @property {"off" | "on"} predict whether a step hides its result at first
+ * @property {import("./interventions.js").Patch[]} patches what is changed inside the network
+ * @property {"off" | "panes" | "difference"} compare two panes side by side, or the map of what differs
+ * @property {string | null} vs_model the right pane's model; null, as everywhere below: the left pane's
+ * @property {string | null} vs_text its text; with it come its own pair and target
+ * @property {string | null} vs_pair
+ * @property {string | null} vs_target
+ * @property {string} vs_stack
+ * @property {string} vs_block "" where it is the left pane's
+ * @property {number | "all" | null} vs_layer
+ * @property {number | "mean" | "max" | null} vs_head
+ * @property {import("./interventions.js").Patch[]} vs_patches what is changed inside its network, whatever is changed on the left
  * @property {"to" | "by"} direction what a token attends to, or what attends to it
  * @property {"light" | "viridis" | "cividis"} palette
  * @property {"linear" | "log"} scale
@@ -47,6 +59,7 @@
  * @property {"all" | "previous" | "first" | "own"} kind which sort of heads is lit up in the grid
  * @property {"mean" | "max"} aggregate
  * @property {"system" | "light" | "dark"} theme
+ * @property {"off" | "on" | "heads" | "why"} present whether the picture is projected: alone, with the grid of heads, or with the numbers behind it
  */
 
 /**
@@ -89,6 +102,17 @@ const above = (/** @type {number} */ x) => x > 0;
 /** @type {Field<number[]>} */
 const indices = { fallback: [], read: (w) => (/^\d{1,7}(-\d{1,7})*$/.test(w) ? w.split("-").map(Number) : undefined), write: (v) => v.join("-") };
 
+/** @type {Field<import("./interventions.js").Patch[]>} */
+const patches = { fallback: [], read: readPatches, write: writePatches, moves: true };
+
+/** @type {Field<string | null>} null where it is as on the left */
+const asLeft = { fallback: null, read: (w) => w || null, write: String, moves: true };
+
+/** @param {string} w */
+const readLayer = (w) => (w === "all" ? "all" : index(w));
+/** @param {string} w */
+const readHead = (w) => (w === "mean" || w === "max" ? w : index(w));
+
 /** @param {HeadRef} ref */
 export const refName = ({ layer, head }) => `${layer}.${head}`;
 
@@ -108,14 +132,8 @@ export const FIELDS = {
   target: { fallback: null, read: (w) => w || null, write: String, moves: true },
   stack: { ...words(""), moves: true },
   block: { ...words(""), moves: true },
-  layer: { fallback: 0, read: (w) => (w === "all" ? "all" : index(w)), write: String, moves: true, always: true },
-  head: {
-    fallback: 0,
-    read: (w) => (w === "mean" || w === "max" ? w : index(w)),
-    write: String,
-    moves: true,
-    always: true,
-  },
+  layer: { fallback: 0, read: readLayer, write: String, moves: true, always: true },
+  head: { fallback: 0, read: readHead, write: String, moves: true, always: true },
   also: {
     fallback: [],
     read: (w) => w.split(",").map(readRef).filter((ref) => ref !== undefined).slice(0, 7),
@@ -151,6 +169,17 @@ export const FIELDS = {
   story: { ...words(""), moves: true },
   at: words(""),
   predict: choice("off", "on"),
+  patches,
+  compare: { ...choice("off", "panes", "difference"), moves: true },
+  vs_model: asLeft,
+  vs_text: asLeft,
+  vs_pair: asLeft,
+  vs_target: asLeft,
+  vs_stack: { ...words(""), moves: true },
+  vs_block: { ...words(""), moves: true },
+  vs_layer: { fallback: null, read: readLayer, write: String, moves: true },
+  vs_head: { fallback: null, read: readHead, write: String, moves: true },
+  vs_patches: patches,
   direction: { ...choice("to", "by"), moves: true },
   palette: choice("light", "viridis", "cividis"),
   scale: choice("linear", "log"),
@@ -164,6 +193,7 @@ export const FIELDS = {
   kind: choice("all", "previous", "first", "own"),
   aggregate: choice("mean", "max"),
   theme: choice("system", "light", "dark"),
+  present: { ...choice("off", "on", "heads", "why"), moves: true },
 };
 
 /** Where each field starts. @returns {State} */
@@ -207,6 +237,8 @@ const moves = (patch) => Object.keys(patch).some((name) => FIELDS[/** @type {key
 export class Store {
   /** @type {((state: State) => void)[]} */
   #listeners = [];
+  /** In a frame, going back is the other page's: the address is only ever mended. */
+  steady = false;
 
   /** @param {State} home @param {Window} [page] */
   constructor(home, page = window) {
@@ -253,7 +285,7 @@ export class Store {
     if (!Object.keys(changed).length) return;
     this.state = { ...this.state, ...changed };
     const address = `#${encode(this.state)}`;
-    if (!silent && moves(changed)) this.page.history.pushState(null, "", address);
+    if (!silent && !this.steady && moves(changed)) this.page.history.pushState(null, "", address);
     else this.page.history.replaceState(null, "", address);
     this.#tell();
   }

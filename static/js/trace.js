@@ -1,5 +1,6 @@
 // @ts-check
 /** The client's view of a trace: its tokens, its attention blocks, and how to name them. */
+import { apart, t } from "./words.js";
 
 /**
  * @typedef {object} Token
@@ -36,7 +37,8 @@
  * @property {string | null} pair
  * @property {string | null} [target] null where the decoder said it by itself
  * @property {number[] | null} [said] ids of the tokens at the end that continue the text; null where it was not continued
- * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], token_labels?: {label: string, probability: number}[], number?: number} | null} [prediction]
+ * @property {import("./interventions.js").Patch[]} patches what was changed inside the network
+ * @property {{stack: string, positions?: {position: number, top: {id: number, text: string, piece: string, probability: number}[]}[], labels?: {label: string, probability: number}[], token_labels?: {label: string, class: number, probability: number}[], number?: number} | null} [prediction]
  * @property {Record<string, Token[]>} tokens
  * @property {{name: string, layers: number, heads: number, blocks: Block[]}[]} stacks
  */
@@ -78,12 +80,12 @@ export function attentionOf(trace, stack, block) {
 }
 
 /** @param {Pick<Attention, "stack" | "block">} attention */
-export const attentionName = ({ stack, block }) => `${stack} ${block.name}-attention`;
+export const attentionName = ({ stack, block }) => t(`attention.${block.name}`, { stack: t(`stack.${stack}`) });
 
 /** What is in focus: a head by its number, unless it is the only one there is. @param {Attention} attention @param {string} head its number, in words */
 export function focusName({ layers, heads, pools }, head) {
   if (layers * heads > 1) return head;
-  return pools ? "Attention pooling" : "Alignment";
+  return t(pools ? "attention.pooling" : "attention.alignment");
 }
 
 /** What tells one block of a model from another. @param {Pick<Attention, "stack" | "block">} attention */
@@ -94,15 +96,18 @@ export const crosses = ({ block }) => block.query_stack !== block.key_stack;
 
 /** What looks and what is looked at: a target at its source, the whole at each token, a text at itself. @param {Pick<Attention, "block" | "pools">} attention */
 export function sides(attention) {
-  if (attention.pools) return { query: "the whole", key: "each token" };
-  return crosses(attention) ? { query: "target", key: "source" } : { query: "looking", key: "looked at" };
+  if (attention.pools) return { query: t("side.whole"), key: t("side.each") };
+  return crosses(attention) ? { query: t("side.target"), key: t("side.source") } : { query: t("side.looking"), key: t("side.looked-at") };
 }
 
 /** The same as titles of two axes. @param {Pick<Attention, "block" | "pools">} attention */
-export const axesOf = (attention) => ({ query: `${sides(attention).query} (${attention.pools ? "query" : "queries"})`, key: `${sides(attention).key} (keys)` });
+export const axesOf = (attention) => ({
+  query: t(attention.pools ? "side.as-query" : "side.as-queries", { side: sides(attention).query }),
+  key: t("side.as-keys", { side: sides(attention).key }),
+});
 
 /** Texts with more tokens than this are never asked for as a whole map. */
-const LONG = 512;
+export const LONG = 512;
 
 /** @param {Attention} attention */
 export const isLong = ({ queries, keys }) => Math.max(queries.length, keys.length) > LONG;
@@ -182,8 +187,8 @@ export function textOf(token) {
 /** Drawn quietly: not a word of the sentence. @param {Token} token */
 export const quiet = (token) => token.special || bytesOf(token) !== null;
 
-/** A token on an axis: word pieces carry a mark for what they are glued to. @param {Token} token */
-export const label = (token) => (token.continues && bytesOf(token) === null ? `·${textOf(token)}` : textOf(token));
+/** A token on an axis: word pieces carry a mark for what they are glued to, on the side where that stands. @param {Token} token */
+export const label = (token) => apart(token.continues && bytesOf(token) === null ? `·${textOf(token)}` : textOf(token));
 
 /** The class that the network gives to a token; null where it gives none. @param {TraceBody} trace @param {Token[]} tokens @param {number} index */
 export const classOf = ({ prediction, tokens: all }, tokens, index) =>

@@ -320,6 +320,15 @@ def test_pull_fetches_a_model_that_then_works_without_the_network(
     assert len(hub.asked) == asked
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """What is started now hears Ctrl+C, also where these tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_pull_goes_on_where_it_was_interrupted(shell: dict[str, str], hub: Hub, cache: Path) -> None:
     hub.hold()
     command = [sys.executable, "-m", "app", "models", "pull", NAME]

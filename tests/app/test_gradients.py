@@ -25,7 +25,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def client(serve: Serve, folders: dict[str, Path]) -> Iterator[TestClient]:
-    names = ("tiny-gpt2", "tiny-rnn", "tiny-t5", "tiny-sentiment")
+    names = ("tiny-gpt2", "tiny-rnn", "tiny-t5", "tiny-sentiment", "tiny-numbers", "tiny-lstm-tagger")
     with serve(models=tuple(str(folders[name]) for name in names)) as client:
         yield client
 
@@ -42,13 +42,21 @@ def gradient(client: TestClient, id: str, address: str, **query: Any) -> torch.T
         ("tiny-rnn", "sequence.0.cell.hidden", engine.Loss(), {}),
         ("tiny-gpt2", "decoder.2.self.pattern", engine.Logit(9, 4), {"of": "logit", "of_token": 9, "of_position": 4}),
         ("tiny-sentiment", "sequence.0.pool.pattern", engine.Logit(1), {"of": "logit", "of_token": 1}),
+        ("tiny-numbers", "sequence.0.cell.hidden", engine.Number(), {"of": "number"}),
+        (
+            "tiny-lstm-tagger",
+            "sequence.1.reverse.hidden",
+            engine.Logit(2, 1),
+            {"of": "logit", "of_token": 2, "of_position": 1},
+        ),
     ],
 )
 def test_it_is_the_engines(  # noqa: PLR0917 (pytest passes them by name)
     client: TestClient, folders: dict[str, Path], name: str, address: str, of: Any, query: dict[str, Any]
 ) -> None:
-    id = make(client, TEXT, model=name)["id"]
-    expected = engine.gradients(engine.load(folders[name]), TEXT, of=of, sites=[address])[address]
+    text = "1 1 2 3 5" if name == "tiny-numbers" else TEXT
+    id = make(client, text, model=name)["id"]
+    expected = engine.gradients(engine.load(folders[name]), text, of=of, sites=[address])[address]
     assert expected.abs().max() > 0
     torch.testing.assert_close(gradient(client, id, address, **query), expected)
 
@@ -78,6 +86,8 @@ def test_a_patched_trace_has_gradients_of_its_own(client: TestClient) -> None:
         ("decoder.0.self.q", {"of": "logit"}, 422, "of_token"),
         ("decoder.0.self.q", {"of_token": 3}, 422, "with of=logit"),
         ("decoder.0.self.q", {"of": "logit", "of_token": 99999, "of_position": 0}, 422, "token"),
+        ("decoder.0.self.q", {"of": "number"}, 422, "says no number"),
+        ("decoder.0.self.q", {"of": "number", "of_position": 1}, 422, "with of=logit"),
         ("decoder.0.self.q", {"position": 1}, 422, "has no axis position"),
         ("decoder.0.self.by_head", {}, 422, "only derived"),
         ("decoder.9.self.q", {}, 404, "no site"),

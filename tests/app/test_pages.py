@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from jinja2 import Environment, meta
 
 from app import VERSION, files
-from app.routes import pages
+from app.routes import lessons, pages
 from tests.app.conftest import Serve
 
 TEMPLATES = files.folder("templates")
@@ -35,13 +35,21 @@ def test_the_page_brings_its_first_picture(client: TestClient, html: str, id: st
     assert client.get(bootstrap["plotly"]).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/api/docs"])
+PAGES = {
+    "explore.html": pages.ExplorePage,
+    "docs.html": pages.DocsPage,
+    "lessons.html": lessons.LessonsPage,
+    "speaker.html": lessons.SpeakerPage,
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/docs", "/lesson/which-word/speaker"])
 def test_everything_on_a_page_is_this_servers_and_lasts(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     wanted = re.findall(r'(?:src|href)="([^"#]+)"', answer.text)
-    wanted = [url for url in wanted if url not in ("./", "api/docs")]
+    wanted = [url for url in wanted if url not in ("./", "api/docs", "lessons", "../which-word")]
     assert len(wanted) >= 3
     for url in wanted:
         assert url.startswith("/static/v-"), url
@@ -54,7 +62,7 @@ def test_everything_on_a_page_is_this_servers_and_lasts(client: TestClient, path
 
 def test_every_template_context_is_a_dataclass_with_what_is_rendered() -> None:
     environment = Environment()
-    for name, page in {"explore.html": pages.ExplorePage, "docs.html": pages.DocsPage}.items():
+    for name, page in PAGES.items():
         assert is_dataclass(page)
         sources = [(TEMPLATES / name).read_text()]
         sources += [
@@ -81,6 +89,25 @@ def test_a_changed_file_gets_a_new_address(tmp_path: Path) -> None:
     assert stale == (tmp_path / "js" / "main.js", False), "an open page still finds its files, but does not keep them"
     with pytest.raises(FileNotFoundError):
         assets.addresses()("js/missing.js")
+
+
+def test_a_module_s_imports_are_found(tmp_path: Path) -> None:
+    (tmp_path / "js" / "parts").mkdir(parents=True)
+    texts = {
+        "js/main.js": 'import { a } from "./a.js";\nimport {\n  b,\n} from "./parts/b.js";\nimport "./effect.js";\n',
+        "js/a.js": '/** {import("./typed.js").T} */\n// import "./no.js";\nconst a = () => import("./later.js");\n',
+        "js/parts/b.js": 'import { a } from "../a.js";\nimport { d } from "./d.js";\n',
+        "js/parts/d.js": 'import { b } from "./b.js";\n',
+        "js/effect.js": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    assets = files.Assets(tmp_path)
+    assert assets.modules("js/main.js") == ("js/a.js", "js/effect.js", "js/parts/b.js", "js/parts/d.js")
+    (tmp_path / "js" / "later.js").write_text("")
+    (tmp_path / "js" / "effect.js").write_text('import "./later.js";')
+    assets.addresses()
+    assert "js/later.js" in assets.modules("js/main.js")
 
 
 def test_an_unchanged_file_costs_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,17 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(scope="module")
+def module(browser: Browser, server: str) -> Iterator[Any]:
+    """Hands one of the page's modules to a function: `module("colors", "m => …")`."""
+    page: Page = browser.new_page()
+    page.goto(server)
+    yield lambda name, function: page.evaluate(
+        f"async () => ({function})(await import('{server}/static/js/{name}.js'))"
+    )
+    page.close()
+
+
 @dataclass
 class Visit:
     """One visitor's tab, and what it must never do: complain, break the policy, or talk to anybody else."""

@@ -490,14 +490,6 @@ def test_a_server_that_forgot_the_trace(visit: Open, server: str) -> None:
     assert forgotten
 
 
-def test_a_link_to_exactly_this(visit: Open) -> None:
-    seen = visit(AT_IT, permissions=["clipboard-read", "clipboard-write"])
-    seen.page.click("#share")
-    expect(seen.page.locator("#toast")).to_contain_text("Link copied")
-    link = seen.page.evaluate("() => navigator.clipboard.readText()")
-    assert visit(link).state == seen.state
-
-
 def test_files_of_what_is_on_screen(visit: Open, api: Any, tmp_path: Path) -> None:
     seen = visit(AT_IT)
 

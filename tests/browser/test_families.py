@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from engine.models import FAMILIES
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
 
@@ -68,13 +69,62 @@ def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str
         seen.settle()
 
 
+FAMILY_NAMES = {family.name: family.title for family in FAMILIES}
+
+
+def test_the_picker_says_how_large_each_model_is_and_what_to_look_for(visit: Open, server: str) -> None:
+    seen = visit()
+    for card in httpx.get(f"{server}/api/v1/models").json():
+        name, size, line = seen.page.locator(f"#model option[value='{card['id']}'] > *").all_inner_texts()
+        assert name.startswith(card["name"])
+        assert line == card["summary"]
+        if card["layers"] and card["heads"] and card["layers"] * card["heads"] > 1:
+            assert f"{card['layers']} × {card['heads']} heads" in size
+        if card["parameters"] is not None:
+            counted, unit = size.split()[:2]
+            millions = float(counted) * {"k": 1e-3, "M": 1.0, "G": 1e3}.get(unit, 1e-6)
+            assert millions == pytest.approx(card["parameters"] / 1e6, rel=0.006)
+    seen.page.select_option("#model", "tiny-gpt2")
+    expect(seen.page.locator("#model > button")).to_have_text("tiny-gpt2")
+
+
+def test_a_model_opens_with_its_own_example_and_what_somebody_wrote_stays(visit: Open) -> None:
+    seen = visit()
+    page = seen.page
+
+    def pick(model: str) -> str:
+        page.select_option("#model", model)
+        page.locator("#progress").wait_for(state="hidden")
+        seen.settle()
+        return page.input_value("#text")
+
+    assert pick("transformer-fr-en") == "Un homme noir porte une chemise blanche."
+    assert "stack=decoder&block=cross&layer=2&head=1&query=1&key=2" in seen.hash
+    assert seen.state["pair"].split()[-1] == "noir"
+    assert float(seen.state["weight"]) > 0.9
+    assert page.input_value("#target") == ""
+    seen.run("Je mange une pomme.")
+    assert pick("minilm") == "Je mange une pomme."
+
+
+def test_a_tab_that_was_clicked_leaves_the_arrows_to_its_view(visit: Open) -> None:
+    page = visit().page
+    page.locator("#tab-steps").click()
+    expect(page.locator("#step-title .count")).to_have_text("1 of 13")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#step-title .count")).to_have_text("2 of 13")
+    page.locator("#tab-steps").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-heatmap")).to_have_attribute("aria-selected", "true")
+
+
 def test_every_model_can_be_picked_from_its_family(visit: Open, server: str) -> None:
     seen = visit()
     cards = [card for card in httpx.get(f"{server}/api/v1/models").json() if card["status"] != "absent"]
     for card in cards[::-1]:
         model = card["id"]
         group = seen.page.locator(f"#model optgroup:has(> option[value='{model}'])")
-        expect(group).to_have_attribute("label", card["family"])
+        expect(group).to_have_attribute("label", FAMILY_NAMES[card["family"]])
         if model == "tiny-numbers":
             seen.page.fill("#text", "1 1 2 3 5")
         elif seen.page.input_value("#text") == "1 1 2 3 5" and not card["examples"]:

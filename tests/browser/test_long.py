@@ -117,7 +117,7 @@ def test_all_of_it_first_and_never_a_whole_map(long: Any) -> None:
         rows, columns = query.get("queries", ""), query.get("keys", "")
         assert "size" in query or "-" not in rows or "-" not in columns, query
     assert seen.page.locator("#view *").count() < 20
-    assert seen.page.locator("body *").count() < 600
+    assert seen.page.locator("#stage *").count() < 400, "and not an element for each token"
 
 
 def test_a_cell_of_many_tokens_says_the_strongest_of_them(long: Any, api: Any) -> None:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
-
-
-@pytest.fixture(scope="module")
-def module(browser: Browser, server: str) -> Iterator[Any]:
-    """Hands one of the page's modules to a function: `module("colors", "m => …")`."""
-    page: Page = browser.new_page()
-    page.goto(server)
-    yield lambda name, function: page.evaluate(
-        f"async () => ({function})(await import('{server}/static/js/{name}.js'))"
-    )
-    page.close()
 
 
 def test_any_state_survives_the_address(module: Any) -> None:
@@ -28,6 +15,10 @@ def test_any_state_survives_the_address(module: Any) -> None:
             const any = list => list[Math.floor(Math.random() * list.length)];
             const whole = n => Math.floor(Math.random() * n);
             const texts = ["it", "a & b = c # d + e % f", "القطة 😀", " two  spaces ", "<b>", "e\\u0301\\u200d", ""];
+            const patch = () => ({ operation: any(["zero", "knockout"]), address: "encoder.5.self.scores",
+                where: any([{}, { head: [whole(9)], key: [1, 3 + whole(9)] }]) });
+            const scaled = { operation: "scale", address: "encoder.0.resid.mid", where: {}, factor: 0.5 };
+            const patches = () => any([[], [patch()], [patch(), scaled, patch()]]);
             const states = Array.from({ length: 500 }, () => {
                 const together = Math.random() < 0.3;
                 return {
@@ -50,6 +41,13 @@ def test_any_state_survives_the_address(module: Any) -> None:
                     special: any(["show", "hide", "renormalise"]), threshold: whole(50) / 100,
                     sort: any(["index", "sharp"]), kind: any(["all", "previous", "first", "own"]),
                     aggregate: any(["mean", "max"]), theme: any(["system", "light", "dark"]),
+                    present: any(["off", "on", "heads", "why"]),
+                    patches: patches(), compare: any(["off", "panes", "difference"]),
+                    vs_model: any([null, "gpt2"]), vs_text: any([null, ...texts.slice(0, 6)]),
+                    vs_pair: any([null, "it"]), vs_target: any([null, "le chien"]),
+                    vs_stack: any(["", "decoder"]), vs_block: any(["", "cross"]),
+                    vs_layer: any([null, "all", whole(9)]), vs_head: any([null, "max", whole(9)]),
+                    vs_patches: patches(),
                 };
             });
             const again = states.map(state => m.decode("#" + m.encode(state), m.blank()));
@@ -69,6 +67,7 @@ def test_any_state_survives_the_address(module: Any) -> None:
         "%%%=%",
         "key",
         "said=1,2&forced=x&step=-1",
+        "patches=zero&vs_patches=copy+a.b+key.x&compare=yes&vs_layer=x",
         "temperature=101&top_k=0&top_p=0&penalty=0&seed=1e3&beams=17&most=0",
     ],
 )
@@ -185,3 +184,22 @@ def test_numbers_carry_three_digits(module: Any) -> None:
 def _luminance(colour: list[int]) -> float:
     linear = [x / 255 / 12.92 if x <= 10 else ((x / 255 + 0.055) / 1.055) ** 2.4 for x in colour]
     return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_a_trace_is_made_again_once(module: Any) -> None:
+    """What was asked for before that is there then; what is refused afterwards is not asked for again and again."""
+    answers = module(
+        "session",
+        """async ({ Session }) => {
+            let made = 0;
+            const session = new Session({ trace: async () => void made++ }, () => {});
+            const trace = { id: "a", model: "m", text: "t", patches: [] };
+            const before = performance.now();
+            const together = await Promise.all([session.renew(trace, before), session.renew(trace, before)]);
+            const late = await session.renew(trace, before);
+            await new Promise(done => setTimeout(done, 20));
+            const again = await session.renew(trace, performance.now());
+            return [...together, late, again, made];
+        }""",
+    )
+    assert answers == [True, True, True, False, 1]

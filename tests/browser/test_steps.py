@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -21,7 +22,7 @@ AT_IT = {"text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2, "view"
 HEAD = ["match", "scale", "softmax", "weigh", "sum"]
 WHOLE = ["scores", "pattern", "mix", "heads", "concat", "residual"]
 EVERY = {
-    "attention": ["project", *HEAD, *WHOLE],
+    "attention": ["project", "product", *HEAD, *WHOLE],
     "layers": ["layer-0-self", "layer-0-mlp", "layer-1", "layer-2", "growth"],
 }
 MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
@@ -36,31 +37,62 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "tiny-llama",
         {"query": 3},
-        {"attention": ["turn", "mask", *WHOLE], "network": ["positions", "say"], "generation": ["choose-0", "cache"]},
+        {
+            "attention": ["product", "turn", "mask", *WHOLE],
+            "network": ["positions", "say"],
+            "generation": ["choose-0", "cache"],
+        },
     ),
     ("tiny-t5", {"target": TARGET}, {"attention": ["mask", "residual"], "network": ["positions"], "translation": []}),
     (
         "tiny-t5",
         CROSS,
-        {"attention": ["project", "match", "softmax", *WHOLE], "network": ["layer-0-cross"], "translation": ["word-2"]},
+        {
+            "attention": ["project", "product", "match", "softmax", *WHOLE],
+            "network": ["layer-0-cross"],
+            "translation": ["word-2"],
+        },
     ),
     ("tiny-marian", CROSS, {"attention": ["scale", "residual"], "translation": ["encode", "word-0", "word-2"]}),
     (
         "tiny-gru",
         {"target": TARGET},
-        {"attention": ["project", "add", "match", "softmax", "sum", "pattern"], "translation": ["encode", "word-2"]}
-        | {"time": ["read", "gates", "hidden", "time-5", "states", "bridge"], "backwards": ["reach"]},
+        {
+            "attention": ["matrices", "project", "add", "match", "softmax", "sum", "pattern"],
+            "translation": ["encode", "word-2"],
+        }
+        | {
+            "time": ["read", "matrices", "gates", "hidden", "time-5", "states", "bridge", "alpha"],
+            "backwards": ["reach"],
+        },
     ),
-    ("tiny-lstm", {"target": TARGET}, {"time": ["gates", "cell", "bridge", "say"], "backwards": ["backward", "reach"]}),
-    ("tiny-luong", {"target": TARGET}, {"attention": ["match", "softmax", "pattern"], "translation": ["word-1"]}),
-    ("tiny-sentiment", {}, {"attention": ["add", "sum"], "time": ["cell", "say"], "backwards": ["reach"]}),
-    ("tiny-numbers", {"text": "1 1 2 3 5"}, {"attention": ["match", "sum"], "time": ["hidden", "say"]}),
-    ("tiny-lstm-tagger", {}, {"time": ["gates", "cell", "states", "say"]}),
-    ("tiny-rnn", {}, {"time": ["hidden", "states", "say"], "backwards": ["forward", "reach"], "generation": []}),
+    (
+        "tiny-lstm",
+        {"target": TARGET},
+        {"time": ["gates", "cell", "bridge", "through", "say"], "backwards": ["backward", "reach"]},
+    ),
+    (
+        "tiny-luong",
+        {"target": TARGET},
+        {"attention": ["project", "match", "softmax", "pattern"], "translation": ["word-1"]},
+    ),
+    ("tiny-sentiment", {}, {"attention": ["matrices", "add", "sum"], "time": ["cell", "say"], "backwards": ["reach"]}),
+    ("tiny-numbers", {"text": "1 1 2 3 5"}, {"time": ["hidden", "say"], "backwards": ["reach"]}),
+    ("tiny-lstm-tagger", {}, {"time": ["gates", "cell", "states", "say"], "backwards": ["forward", "reach"]}),
+    (
+        "tiny-rnn",
+        {},
+        {"time": ["matrices", "hidden", "states", "say"], "backwards": ["forward", "reach"], "generation": []},
+    ),
 ]
 
 SHOWN = """() => [...document.querySelectorAll('.stage-room td[data-source]')]
     .map(cell => [cell.dataset.source, cell.querySelector('.number').textContent])"""
+
+
+LINES = """() => [...document.querySelectorAll('.stage-room tr')]
+    .map(row => [row.cells[0].textContent, row.querySelector('.number')?.textContent ?? ""])"""
+ROW = "() => [...document.querySelectorAll('.stage-room tr')][1].cells[0].textContent"
 
 
 def step(seen: Visit) -> str:
@@ -104,8 +136,9 @@ class Api:
     def at(self, source: str) -> list[list[float]]:
         """What is there in each trace that the page asked about: a storyboard may show one of a longer text."""
         found = []
+        learned = source.startswith("models/")
         for trace in self.traces:
-            url = f"{self.root}/traces/{trace}/{source}"
+            url = f"{self.root}/{source}" if learned else f"{self.root}/traces/{trace}/{source}"
             if url not in self.kept:
                 answer = httpx.get(url, headers={"accept": "application/json"})
                 self.kept[url] = flat(answer.json()["values"]) if answer.status_code == 200 else []
@@ -166,6 +199,74 @@ def test_the_flagship_in_six_steps(visit: Open) -> None:
     assert numbers(" ".join(drawn["weigh"])) == pytest.approx([exact["weight"]], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [("minilm", AT_IT), ("tiny-llama", {"query": 3}), ("tiny-t5", CROSS), ("tiny-marian", CROSS)],
+)
+def test_a_row_of_w_times_x_is_a_number_of_q(visit: Open, model: str, more: dict[str, Any]) -> None:
+    seen = visit({"text": SOURCE} | more | {"model": model, "view": "steps", "at": "product", "form": "table"}, **STILL)
+    made = dict(seen.page.evaluate(LINES))
+    x, weights, products = (numbers(made[name]) for name in ("x", seen.page.evaluate(ROW), "products"))
+    assert [a * b for a, b in zip(x, weights, strict=True)] == pytest.approx(products, rel=1e-5, abs=1e-7)
+    (total,) = numbers(made["∑"])
+    assert total == pytest.approx(sum(products), rel=1e-4, abs=1e-5)
+    (value,) = numbers(made[next(name for name in made if name.startswith("= q"))])
+    assert total + sum(numbers(made.get("+ b", ""))) == pytest.approx(value, rel=1e-4, abs=1e-5)
+    (source,) = seen.page.eval_on_selector_all("td[data-source]", "all => all.map(o => o.dataset.source)")
+    assert Api(seen, {"text": SOURCE, "model": model} | only(more)).at(source)[0] == pytest.approx([value], rel=1e-5)
+
+
+def only(more: dict[str, Any]) -> dict[str, str]:
+    """What a trace is of."""
+    return {name: more[name] for name in ("text", "target") if name in more}
+
+
+@pytest.mark.parametrize("query", [0, 2])
+def test_additive_attention_shows_the_state_that_w_reads(visit: Open, query: int) -> None:
+    state = {"model": "tiny-gru", "text": SOURCE, "target": TARGET, "query": query, "key": 1, "view": "steps"}
+    seen = visit({**state, "at": "matrices", "form": "table"}, **STILL)
+    shown = {source: numbers(text) for source, text in seen.page.evaluate(SHOWN)}
+    (s,) = [values for source, values in shown.items() if "decoder.0.cell" in source]
+    (learned,) = [values for source, values in shown.items() if source.endswith("alignment.q.weight")]
+    (q,) = [values for source, values in shown.items() if source.startswith("tensors/decoder.0.cross.q")]
+    rows = [learned[i : i + len(s)] for i in range(0, len(learned), len(s))]
+    made = [sum(w * x for w, x in zip(row, s, strict=True)) for row in rows]
+    assert made == pytest.approx(q, abs=1e-4)
+
+
+@pytest.mark.parametrize("more", [{}, {"present": "on"}, {"vs_text": "A dog", "compare": "panes"}])
+def test_the_name_of_a_column_stands_over_it(visit: Open, more: dict[str, str]) -> None:
+    seen = visit({**AT_IT, "at": "pattern", **more}, **STILL)
+    places = seen.page.locator("#view .map.across").evaluate(
+        """map => {
+            const middle = box => box.left + box.width / 2;
+            const names = [...map.querySelectorAll('.overhead span')];
+            const sheet = map.querySelector('.sheet').getBoundingClientRect();
+            return names.map((name, i) => [middle(name.getBoundingClientRect()),
+                sheet.left + (i + 0.5) * sheet.width / names.length, name.getBoundingClientRect().height]);
+        }"""
+    )
+    assert len(places) == (8 if "present" in more else 15)
+    for name, column, height in places:
+        assert name == pytest.approx(column, abs=1)
+        assert height > 0
+
+
+def test_a_learned_matrix_tells_its_numbers_under_the_pointer(visit: Open) -> None:
+    seen = visit(AT_IT, **STILL)
+    sheet = seen.page.locator(".learned canvas").first
+    assert sheet.evaluate("c => [c.height, c.width]") == [32, 384]
+    box = sheet.bounding_box()
+    assert box is not None
+    sheet.hover(position={"x": box["width"] * 100.5 / 384, "y": box["height"] * 7.5 / 32})
+    said = str(sheet.get_attribute("title"))
+    assert said.startswith("W_Q [7, 100]: ")
+    place = {"head": 11, "head_dim": 7, "model": 100}
+    url = f"{seen.server}/api/v1/models/minilm/weights/layers.5.attention.q.weight"
+    exact = httpx.get(url, params=place, headers={"accept": "application/json"}).json()["values"]
+    assert numbers(said.split(": ")[1]) == pytest.approx(flat(exact), rel=1e-5)
+
+
 def test_a_step_is_a_link(visit: Open) -> None:
     seen = visit({**AT_IT, "at": "softmax"}, **STILL)
     expect(seen.page.locator(".steps .title")).to_contain_text("softmax")
@@ -176,6 +277,90 @@ def test_a_step_is_a_link(visit: Open) -> None:
     assert step(again) == "weigh"
 
 
+def test_networks_beside_one_another(visit: Open) -> None:
+    where = {"model": "tiny-rnn", "text": SOURCE, "view": "steps", "story": "backwards", "at": "beside"}
+    seen = visit(where, **STILL)
+    kinds = {"tiny-rnn": "RNN", "tiny-gru-words": "GRU", "tiny-lstm-words": "LSTM"}
+    legend = [text.strip() for text in seen.page.locator(".plot-lines .legend li").all_inner_texts()]
+    assert sorted(legend) == sorted(f"{kind} · {name}" for name, kind in kinds.items())
+    drawn = seen.page.eval_on_selector_all("polyline", "all => all.map(o => o.getAttribute('points'))")
+    heights = [[100 - float(point.split(",")[1]) for point in points.split()] for points in drawn]
+    for name, shown in zip((text.split(" · ")[1] for text in legend), heights, strict=True):
+        root = f"{seen.server}/api/v1/traces"
+        trace = httpx.post(root, json={"model": name, "text": SOURCE}).json()["id"]
+        url = f"{root}/{trace}/gradients/sequence.0.cell.hidden"
+        rows = httpx.get(url, headers={"accept": "application/json"}).json()["values"]
+        norms = [math.hypot(*row) for row in rows]
+        assert shown == pytest.approx([100 * norm / max(norms) for norm in norms], abs=0.01)
+
+
+def test_what_else_a_translation_could_have_said(visit: Open) -> None:
+    where = {"model": "tiny-marian", "text": SOURCE, "view": "steps", "story": "translation", "at": "word-1", **CROSS}
+    seen = visit(where, **STILL)
+    root = f"{seen.server}/api/v1/traces"
+    body = {"model": "tiny-marian", "text": SOURCE}
+    said = [token["id"] for token in httpx.post(root, json=body | {"target": TARGET}).json()["tokens"]["decoder"]][1:]
+    top = httpx.post(root, json=body | {"said": said[:1]}).json()["prediction"]["positions"][-1]["top"]
+    shown = seen.page.eval_on_selector_all(".ranks li .number", "all => all.map(o => o.title.split(': ')[1])")
+    assert numbers(" ".join(shown[:5])) == pytest.approx([one["probability"] for one in top[:5]], rel=1e-5)
+    lit = seen.page.locator(".ranks li.now .token").inner_text()
+    assert lit in seen.page.locator(".steps .title").inner_text()
+
+
+def test_each_head_says_what_it_looks_at(visit: Open) -> None:
+    seen = visit({**AT_IT, "text": "I kicked the ball", "query": 2, "key": 1, "at": "heads"}, **STILL)
+    root = f"{seen.server}/api/v1/traces"
+    made = httpx.post(root, json={"model": "minilm", "text": "I kicked the ball"}).json()
+    words = [token["text"] for token in made["tokens"]["encoder"]]
+    url = f"{root}/{made['id']}/tensors/encoder.5.self.pattern"
+    rows = httpx.get(url, params={"query": 2}, headers={"accept": "application/json"}).json()["values"]
+    said = seen.page.locator(".scene .line .part.phrase:last-child").all_inner_texts()
+    assert len(said) == len(rows) == 12
+    names = {1: "the token before", 2: "itself", 3: "the token after"}
+    for text, (weights,) in zip(said, rows, strict=True):
+        order = sorted(range(len(weights)), key=lambda index: -weights[index])
+        first, second = (names.get(index, f"“{words[index]}”") for index in order[:2])
+        held = [sum(weights[index] for index in order[:count]) for count in range(1, len(order) + 1)]
+        count = next(count for count, share in enumerate(held, 1) if share >= 0.5)
+        assert text == {1: f"mostly {first}", 2: f"{first} and {second}"}.get(count, f"half of it over {count} words")
+    assert any(text.startswith("mostly") for text in said)
+
+
+def test_a_trace_that_the_server_forgot_is_made_again(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "match"}, **STILL)
+    made: list[str] = []
+    seen.page.on("request", lambda request: made.append(request.url) if request.method == "POST" else None)
+
+    def forget(route: Any) -> None:
+        if made:
+            return route.continue_()
+        body = {"type": "about:blank", "title": "Unknown trace", "status": 404, "detail": "POST it again."}
+        return route.fulfill(status=404, content_type="application/problem+json", body=json.dumps(body))
+
+    seen.page.route("**/tensors/**", forget)
+    for _ in range(3):
+        press(seen, "ArrowRight")
+    assert step(seen) == "weigh"
+    expect(seen.page.locator(".scene .line.now .part.number")).to_have_text(["0.647"])
+    expect(seen.page.locator(".stage-room .empty")).to_have_count(0)
+    assert [url.rpartition("/")[2] for url in made] == ["traces"]
+
+
+def test_a_trace_that_stays_away_is_told(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "match"}, **STILL)
+    body = {"type": "about:blank", "title": "Unknown trace", "status": 404, "detail": "POST it again."}
+    made: list[str] = []
+    seen.page.on("request", lambda request: made.append(request.url) if request.method == "POST" else None)
+    seen.page.route(
+        "**/tensors/**",
+        lambda route: route.fulfill(status=404, content_type="application/problem+json", body=json.dumps(body)),
+    )
+    for _ in range(4):
+        press(seen, "ArrowRight")
+    expect(seen.page.locator(".stage-room .empty")).to_have_text("POST it again.")
+    assert len(made) == 1
+
+
 def test_first_back_last_and_the_scrubber(visit: Open) -> None:
     seen = visit(AT_IT, **STILL)
     for key, name in {"End": "residual", "ArrowLeft": "concat", "PageUp": "heads", "Home": "project"}.items():
@@ -183,11 +368,11 @@ def test_first_back_last_and_the_scrubber(visit: Open) -> None:
         assert step(seen) == name
     seen.page.locator(".step-transport input").focus()
     press(seen, "ArrowRight")
-    assert step(seen) == "match"
+    assert step(seen) == "product"
     seen.page.select_option(".step-transport select >> nth=0", "pattern")
     seen.settle()
     assert "at=pattern" in seen.hash
-    assert seen.page.get_attribute(".step-transport input", "aria-valuetext") == "8 of 12: Softmax, row by row"
+    assert seen.page.get_attribute(".step-transport input", "aria-valuetext") == "9 of 13: Softmax, row by row"
 
 
 def test_space_plays_until_the_end(visit: Open) -> None:
@@ -197,7 +382,7 @@ def test_space_plays_until_the_end(visit: Open) -> None:
     seen.page.evaluate("() => document.activeElement.blur()")
     seen.page.keyboard.press("Space")
     expect(seen.page.get_by_role("button", name="Pause (Space)")).to_be_visible()
-    expect(seen.page.locator(".steps .count")).to_have_text("3 of 3")
+    expect(seen.page.locator(".steps .count")).to_have_text("4 of 4")
     expect(seen.page.get_by_role("button", name="Play (Space)")).to_be_visible()
 
 
@@ -276,13 +461,18 @@ def test_steps_are_spoken(visit: Open) -> None:
     "where",
     [
         {"at": "project"},
+        {"at": "product"},
         {"at": "softmax"},
         {"at": "scores"},
+        {"at": "heads"},
         {"at": "match", "predict": "on"},
         {"at": "sum", "form": "table"},
         {"story": "network", "at": "growth"},
+        {"model": "tiny-rnn", "text": SOURCE, "story": "backwards", "at": "beside"},
+        {"model": "tiny-marian", "text": SOURCE, "story": "translation", "at": "encode"},
+        {"model": "tiny-marian", "text": SOURCE, "story": "translation", "at": "word-1", **CROSS},
     ],
-    ids=lambda where: "-".join(where.values()),
+    ids=lambda where: "-".join(value for name, value in where.items() if name != "text"),
 )
 def test_axe_finds_nothing_serious(visit: Open, where: dict[str, str], theme: str) -> None:
     assert serious(visit({**AT_IT, **where}, theme=theme, **STILL)) == []

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 import engine
-from engine import Logit, Loss, Scale, Zero
+from engine import Logit, Loss, Number, Scale, Zero
 from engine.errors import BadIndex, BadInput
 from tests.engine.parity import saved
 from tests.engine.test_recurrent import IDS, KINDS, TORCH, network
@@ -60,6 +61,46 @@ def test_the_way_back_through_time_agrees_with_torch(kind: str, tmp_path: Path) 
     expected = torch.cat([h.grad if h.grad is not None else torch.zeros_like(h) for h in hidden])
     torch.testing.assert_close(found["sequence.0.cell.hidden"], expected, rtol=1e-9, atol=1e-12)
     assert kind in TORCH
+
+
+def fused(model: engine.Model, kind: str, inputs: Tensor) -> Tensor:
+    """The states of torch's own layer with the model's weights, kept for their gradients."""
+    layer = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[kind]
+    cell = layer(inputs.shape[-1], model.config.hidden, batch_first=True).double()
+    cell.load_state_dict(model.network.forwards[0].cell.state_dict())
+    states: Tensor = cell(inputs)[0]
+    return states
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_is_blamed_on_every_state(kind: str, tmp_path: Path) -> None:
+    model = network(tmp_path, kind=kind, task="number", vocabulary=None)
+    inputs = model.inputs("1 1 2 3 5 8")
+    found = engine.gradients(model, inputs, of=Number(), sites=["*.input"])["sequence.0.cell.input"]
+    x = torch.tensor([[[1.0], [1], [2], [3], [5], [8]]], dtype=torch.float64, requires_grad=True)
+    model.network.output(fused(model, kind, x)[0, -1]).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(found, x.grad[0], rtol=1e-9, atol=1e-12)
+    hidden = engine.gradients(model, inputs, of=Number(), sites=["*.hidden"])["sequence.0.cell.hidden"]
+    assert (hidden.norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tokens_class_is_blamed_on_the_states_before_it(kind: str, tmp_path: Path) -> None:
+    model = network(tmp_path, kind=kind, task="token-class", vocabulary=11, labels=("O", "B", "I"))
+    inputs = model.inputs(ids={"sequence": IDS})
+    found = engine.gradients(model, inputs, of=Logit(2, 3), sites=["*.input"])["sequence.0.cell.input"]
+    x = model.network.token.weight[IDS][None].detach().requires_grad_()
+    model.network.output(fused(model, kind, x)[0, 3])[2].backward()
+    assert x.grad is not None
+    torch.testing.assert_close(found, x.grad[0], rtol=1e-9, atol=1e-12)
+    assert found[4:].abs().max() == 0
+    with pytest.raises(BadIndex, match="class"):
+        engine.gradients(model, inputs, of=Logit(3, 3))
+    with pytest.raises(BadInput, match="name the position"):
+        engine.gradients(model, inputs, of=Logit(2))
+    with pytest.raises(BadInput, match="no number"):
+        engine.gradients(model, inputs, of=Number())
 
 
 def test_under_patches_it_is_the_gradient_of_what_was_changed(gpt2: engine.Model) -> None:

@@ -2,9 +2,11 @@
 /** Attention in six steps for one token, layer and head; then the same as whole matrices, and all heads together. */
 import { number as written } from "../format.js";
 import { crosses, label } from "../trace.js";
+import { t } from "../words.js";
 import { frac, lines as below, math, row, sqrt, sub, sum as over, sup, words as plain } from "./math.js";
-import { bar, line, matrix, number, op, span, strip, weights, words } from "./parts.js";
-import { around, chip, has, hidden, memoryOf, normOf, quoted, streamsOf } from "./subject.js";
+import { bar, line, matrix, number, op, span, strip, words } from "./parts.js";
+import { around, askingState, chip, has, hidden, memoryOf, named, normOf, quoted, streamsOf } from "./subject.js";
+import { learned, normalisation, parameter, sheet } from "./learned.js";
 import { added, at, one, tensor, times, whole } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
@@ -50,7 +52,7 @@ const eachKey = ({ attention, query, key, keys }, parts) =>
   );
 
 /** @param {Focused} subject */
-const left = ({ attention, keys }) => (keys.length < attention.keys.length ? `The ${keys.length} strongest of ${attention.keys.length} keys are shown; all of them count.` : "");
+const left = ({ attention, keys }) => (keys.length < attention.keys.length ? t("att.strongest", { shown: keys.length, all: attention.keys.length }) : "");
 
 /** @param {Focused} subject */
 const asker = ({ attention, query }) => chip(attention.queries[query], { key: "query", lit: true });
@@ -59,57 +61,122 @@ const asker = ({ attention, query }) => chip(attention.queries[query], { key: "q
 const scaled = ({ block }) => Math.abs(block.scale - 1) > 1e-9;
 
 /** A sum in words where a network has one head. @param {Focused} subject */
-const headOf = ({ attention, layer, head }) => (attention.layers * attention.heads > 1 ? `Head ${head} of layer ${layer}` : "The network");
+const headOf = ({ attention, layer, head }) => (attention.layers * attention.heads > 1 ? t("att.head-of", { head, layer }) : t("att.network"));
 
 // ---------------------------------------------------------------- 1: q, k, v
 
 /** @param {Focused} subject @returns {Step[]} */
 function project(subject) {
-  const { attention, layer, query, key } = subject;
+  const { attention, layer, head, query, key } = subject;
   const { block, stack } = attention;
   const { site, k, v, q, shared } = places(subject);
   const streams = streamsOf(subject, stack, layer, block.name);
   const cross = crosses(attention);
   const memory = cross ? memoryOf(subject, block.key_stack) : null;
   const raw = has(subject, site("q.raw"));
-  const own = raw ? tensor(site("q.raw"), { head: subject.head, query }) : q;
+  const own = raw ? tensor(site("q.raw"), { head, query }) : q;
   const ownKey = raw ? tensor(site("k.raw"), { kv_head: shared }) : k;
   const offered = cross ? key : query; // within one text a word has a query and a key of its own
-  const norm = streams && normOf(subject, stack, layer, block.name);
-  const before = norm?.when === "before";
+  /** @type {[string, number, string]} */
+  const place = [stack, layer, block.name];
+  const before = streams && normOf(subject, stack, layer, block.name)?.when === "before" ? normalisation(subject, place, query, "x") : null;
+  const after = memory ? normalisation(subject, [block.key_stack, null, "final"], offered, "m") : null;
   /** @type {Record<string, import("./tensors.js").Need>} */
-  const needs = { q: own, k: tensor(ownKey.path.slice(8), { ...ownKey.pick, key: offered }), v: tensor(v.path.slice(8), { ...v.pick, key: offered }) };
+  const needs = { q: own, k: tensor(ownKey.path.slice(8), { ...ownKey.pick, key: offered }), v: tensor(v.path.slice(8), { ...v.pick, key: offered }), ...before?.needs, ...after?.needs };
   if (streams) needs.x = tensor(streams.before, { position: query });
   if (memory) needs.memory = tensor(memory, { position: offered });
+  const general = streams ? null : parameter(subject, place, "W"); // of multiplicative attention to recurrent states
+  const turned = learned(subject, general);
+  if (turned) needs.W = turned;
+  const made = ["Q", "K", "V"].map((letter) => {
+    const name = letter.toLowerCase();
+    const pick = letter === "Q" ? { head } : { kv_head: shared };
+    const [weight, bias] = ["W", "b"].map((kind) => parameter(subject, place, `${kind}_${letter}`));
+    const [drawn, added] = [learned(subject, weight, pick), learned(subject, bias, pick)];
+    if (drawn) needs[`W_${letter}`] = drawn;
+    if (added) needs[`b_${letter}`] = added;
+    return { letter, name, pick, weight, bias, reads: letter === "Q" || !memory ? "x" : "m" };
+  });
+  const biased = made.some(({ bias }) => bias);
   const who = quoted(attention.queries[query]);
   const group = block.heads / block.kv_heads;
-  const shares = group > 1 ? ` ${group} heads share one key and one value.` : "";
-  return [
+  const shares = group > 1 ? ` ${t("att.share-group", { heads: group })}` : "";
+  /** A vector that is read, and what the norm makes of it. @param {import("./tensors.js").All} got @param {"x" | "m"} letter @returns {Line[]} */
+  function source(got, letter) {
+    const [need, norm, one, key] = letter === "x" ? [needs.x, before, attention.queries[query], "query"] : [needs.memory, after, attention.keys[offered], `key ${offered}`];
+    const name = letter === "x" ? t("parts.stream-of", { token: label(one) }) : t("att.memory", { token: label(one), stack: t(`stack.${block.key_stack}`) });
+    const values = letter === "x" ? got.x : got.memory;
+    const lines = [line([chip(one, { key, lit: true }), strip({ name, ...whole(need, values), key: letter }), words(norm ? "" : letter), words("")])];
+    if (norm) lines.push(line([words(t("parts.norm")), strip({ name: t("att.normed", { name }), values: norm.of(got, values.data), key: `${letter} normalised`, from: letter }), words(letter), words("")]));
+    return lines;
+  }
+  /** @type {Step[]} */
+  const steps = [
     {
       id: "project",
-      title: "Make q, k and v",
+      title: t("att.project"),
       sentence: cross
-        ? `${who} makes a query, what it looks for; every source word makes a key, what it is found by, and a value, what it hands over.`
-        : `${who} makes three short vectors: a query, what it looks for; a key, what it is found by; a value, what it hands over.${shares}`,
-      formula: () => below(["q", "=", sub("W", "Q"), "x"], ["k", "=", sub("W", "K"), cross ? "m" : "x"], ["v", "=", sub("W", "V"), cross ? "m" : "x"]),
+        ? t("att.project-cross", { token: who })
+        : `${t("att.project-self", { token: who })}${shares}`,
+      formula: () => (streams ? below(...made.map(({ letter, name, bias, reads }) => [name, "=", row(sub("W", letter), reads), ...(bias ? ["+", sub("b", letter)] : [])])) : below(["q", "=", "s"], ["k", "=", general ? row("W", "h") : "h"], ["v", "=", "h"])),
       needs,
       scene(got) {
-        const width = got.q.data.length;
-        const box = (/** @type {string} */ name, /** @type {string} */ of) => (got[of] ? weights({ name, rows: width, cols: got[of].data.length, key: name }) : op("→"));
-        const made = (/** @type {string} */ name, /** @type {string} */ of, /** @type {string} */ from, /** @type {string} */ letter) =>
-          line([words(letter), box(name, from), op("→"), strip({ name: `${letter} of ${label(letter === "q" ? attention.queries[query] : attention.keys[offered])}`, ...whole(needs[of], got[of]), top: span(got.q.data, got.k.data, got.v.data), key: letter === "q" ? "q" : `${letter} ${offered}`, from, result: true })]);
+        const top = span(got.q.data, got.k.data, got.v.data);
         /** @type {Line[]} */
-        const lines = [];
-        if (got.x) lines.push(line([asker(subject), op("x"), op(""), strip({ name: `residual stream of ${label(attention.queries[query])}`, ...whole(needs.x, got.x), key: "x" })]));
-        lines.push(made("W_Q", "q", "x", "q"));
-        if (got.memory) lines.push(line([chip(attention.keys[offered], { key: `key ${offered}`, lit: true }), op("m"), op(""), strip({ name: `last state of ${label(attention.keys[offered])} in the ${block.key_stack}`, ...whole(needs.memory, got.memory), key: "memory" })]));
-        const source = cross ? "memory" : "x";
-        lines.push(made("W_K", "k", source, "k"), made("W_V", "v", source, "v"));
-        const normed = before ? `x is normalised first (${norm?.mean ? "LayerNorm" : "RMSNorm"}).` : "";
-        return { columns: ["token", "box", "op", "wide"], lines, note: streams ? normed : "q, k and v are made from the states of the recurrent cells." };
+        const lines = got.x ? source(got, "x") : [];
+        for (const { letter, name, pick, weight, reads } of made) {
+          if (letter === "K" && got.memory) lines.push(...source(got, "m"));
+          const who = label(name === "q" ? attention.queries[query] : attention.keys[offered]);
+          const out = strip({ name: t("parts.of", { what: name, token: who }), ...whole(needs[name], got[name]), top, key: name === "q" ? "q" : `${name} ${offered}`, from: reads, result: true });
+          const picture = weight ? sheet(`W_${letter}`, weight, pick, needs[`W_${letter}`] ?? null, got[`W_${letter}`], ["model"]) : words("");
+          if (streams) lines.push(line([words(`W_${letter}`), picture, words(`${name} =`), out]));
+          else if (letter === "K" && general) lines.push(line([words("h"), strip({ name: t("parts.state-of", { token: who }), ...whole(needs.v, got.v), top, key: "h" }), words(""), words("")]), line([words("W"), sheet("W", general, {}, turned, got.W, ["memory"]), words("k ="), out]));
+          else lines.push(line([words(""), words(t(name === "q" ? "att.decoders-state" : "att.encoders-state")), words(`${name} =`), out]));
+        }
+        const note = streams ? t(biased ? "att.rows-biased" : "att.rows", { x: t(memory ? "att.x-or-m" : "att.x") }) : "";
+        return { columns: ["label", "field", "op", "short"], lines, note };
       },
     },
   ];
+  if (streams && needs.W_Q) steps.push(product(subject, needs, (got) => (before ? before.of(got, got.x.data) : got.x.data)));
+  return steps;
+}
+
+/** One number of q: a row of W_Q with what it reads. @param {Focused} subject @param {Record<string, import("./tensors.js").Need>} needs @param {(got: import("./tensors.js").All) => Float32Array} read @returns {Step} */
+function product({ attention, query }, needs, read) {
+  const who = quoted(attention.queries[query]);
+  /** @param {import("./tensors.js").All} got */
+  function largest(got) {
+    const index = got.q.data.reduce((top, x, i, all) => (Math.abs(x) > Math.abs(all[top]) ? i : top), 0);
+    const x = read(got);
+    const weights = got.W_Q.data.subarray(index * x.length, (index + 1) * x.length);
+    const products = Float32Array.from(x, (value, i) => value * weights[i]);
+    return { index, x, weights, products, sum: x.reduce((sum, value, i) => sum + value * weights[i], 0), bias: got.b_Q?.data[index] };
+  }
+  return {
+    id: "product",
+    title: t("att.product"),
+    sentence: t("att.product-line", { token: who }),
+    formula(got) {
+      const { index, sum, bias } = largest(got);
+      const added = bias === undefined ? [] : ["+", sub("b", String(index))];
+      const total = bias === undefined ? [written(sum)] : [written(sum), bias < 0 ? "−" : "+", written(Math.abs(bias)), "=", written(got.q.data[index])];
+      return below([sub("q", String(index)), "=", over("j"), row(sub("W", row(String(index), ",", "j")), sub("x", "j")), ...added], ["=", ...total]);
+    },
+    needs,
+    scene(got) {
+      const { index, x, weights: across, products, sum, bias } = largest(got);
+      const lines = [
+        line([words("x"), strip({ name: t("att.what-is-read", { token: label(attention.queries[query]) }), values: x, key: "x normalised" }), words("")]),
+        line([words(t("att.row-label", { index })), strip({ name: t("att.row-of", { index }), values: across, key: "W_Q" }), words("")]),
+        line([words(t("att.products")), strip({ name: t("inspector.products"), values: products, key: "products", from: "x normalised", result: true }), words("")]),
+        line([words("∑"), words(t("att.sum-of-them")), number({ name: t("parts.sum"), value: sum, key: "sum", from: "products", result: true })]),
+      ];
+      if (bias !== undefined) lines.push(line([words("+ b"), words(t("att.learned-number")), number({ name: t("parts.bias"), value: bias, key: "bias" })]));
+      lines.push(line([words(`= q ${index}`), words(t("att.such-numbers", { count: got.q.data.length })), number({ name: t("att.number-of-q", { index }), ...one(needs.q, got.q, "head_dim", index), key: "q", from: "sum", strong: true, result: true })], { lit: true }));
+      return { columns: ["label", "wide", "number"], lines };
+    },
+  };
 }
 
 // ---------------------------------------------------------------- rotary positions
@@ -124,16 +191,16 @@ function turn(subject) {
   return [
     {
       id: "turn",
-      title: "Turn q and k by their positions",
-      sentence: `Each pair of numbers is turned by an angle that grows with the position: ${quoted(asks)} stands at ${query}, ${quoted(offers)} at ${key}; their match depends on the distance.`,
+      title: t("att.turn"),
+      sentence: t("att.turn-line", { query: quoted(asks), at: query, key: quoted(offers), other: key }),
       formula: () => below(["q", "=", sub("R", String(query)), sub("q", "raw")], ["k", "=", sub("R", String(key)), sub("k", "raw")]),
       needs,
       scene(got) {
         const top = span(got.before.data, got.keyBefore.data);
         const show = (/** @type {import("../trace.js").Token} */ who, /** @type {string} */ from, /** @type {string} */ to, /** @type {string} */ letter, /** @type {string} */ name) => [
-          line([chip(who, { key: name, lit: true }), op(`${letter} raw`), strip({ name: `${letter} before it is turned`, ...whole(needs[/** @type {"before"} */ (from)], got[from]), top })]),
-          line([words(""), op("turned"), clocksOf(letter, got[from].data, got[to].data)]),
-          line([words(""), op(letter), strip({ name: `${letter} turned`, ...whole(needs[/** @type {"after"} */ (to)], got[to]), top, key: letter === "q" ? "q" : `k ${key}`, result: true })]),
+          line([chip(who, { key: name, lit: true }), op(t("att.raw", { letter })), strip({ name: t("att.before-turn", { letter }), ...whole(needs[/** @type {"before"} */ (from)], got[from]), top })]),
+          line([words(""), op(t("att.turned")), clocksOf(letter, got[from].data, got[to].data)]),
+          line([words(""), op(letter), strip({ name: t("att.turned-of", { letter }), ...whole(needs[/** @type {"after"} */ (to)], got[to]), top, key: letter === "q" ? "q" : `k ${key}`, result: true })]),
         ];
         return { columns: ["token", "label", "wide"], lines: [...show(asks, "before", "after", "q", "query"), ...show(offers, "keyBefore", "keyAfter", "k", `key ${key}`)] };
       },
@@ -142,7 +209,7 @@ function turn(subject) {
 }
 
 /** @param {string} name @param {Float32Array} before @param {Float32Array} after @returns {Part} */
-export const clocksOf = (name, before, after) => ({ kind: "clocks", name: `pairs of ${name} before and after`, before, after, result: true });
+export const clocksOf = (name, before, after) => ({ kind: "clocks", name: t("att.pairs", { name }), before, after, result: true });
 
 // ---------------------------------------------------------------- 2 to 4: the score
 
@@ -152,11 +219,11 @@ function match(subject) {
   const { q, k, scores } = places(subject);
   const needs = { q, k, raw: scores("scores.raw") };
   const asks = quoted(attention.queries[query]);
-  const still = scaled(attention) ? "" : " Nothing is divided here.";
+  const still = scaled(attention) ? "" : ` ${t("att.undivided")}`;
   return {
     id: "match",
-    title: "Compare q with every key",
-    sentence: `The query of ${asks} is multiplied with each key, number by number, and summed: the larger, the better they match.${still}`,
+    title: t("att.match"),
+    sentence: `${t("att.match-line", { token: asks })}${still}`,
     formula: (got) => math(row("q", "·", sub("k", plain(label(attention.keys[key])))), "=", over("i"), row(sub("q", "i"), sub("k", "i")), "=", written(got.raw.data[key])),
     needs,
     scene(got) {
@@ -165,9 +232,9 @@ function match(subject) {
       return {
         columns: ["token", "strip", "number", "bar"],
         titles: ["", "k", "q·k", ""],
-        head: line([asker(subject), strip({ name: `q of ${label(attention.queries[query])}`, ...whole(needs.q, got.q), top: span(got.q.data), key: "q" }), words("q"), words("")]),
+        head: line([asker(subject), strip({ name: named("q", attention.queries[query]), ...whole(needs.q, got.q), top: span(got.q.data), key: "q" }), words("q"), words("")]),
         lines: eachKey(subject, (index) => [
-          strip({ name: `k of ${label(attention.keys[index])}`, ...at(needs.k, got.k, "key", index), top, key: `k ${index}` }),
+          strip({ name: named("k", attention.keys[index]), ...at(needs.k, got.k, "key", index), top, key: `k ${index}` }),
           number({ name: "q·k", ...one(needs.raw, got.raw, "key", index), key: `raw ${index}`, from: `k ${index}`, result: true }),
           bar({ name: "q·k", value: got.raw.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
         ]),
@@ -189,23 +256,23 @@ function scale(subject) {
   return [
     {
       id: "scale",
-      title: root ? "Divide by √d_k" : "Multiply by the scale",
+      title: t(root ? "att.scale-root" : "att.scale"),
       sentence: root
-        ? `Sums of ${size} products grow with ${size}; divided by √${size} = ${written(Math.sqrt(size))} they keep the size that the softmax likes.`
-        : `Each score is multiplied by ${written(by)}, which keeps it at the size that the softmax likes.`,
+        ? t("att.scale-root-line", { size, root: written(Math.sqrt(size)) })
+        : t("att.scale-line", { by: written(by) }),
       formula: (got) => math(root ? frac(row("q", "·", "k"), sqrt(sub("d", "k"))) : row("q", "·", "k", "×", written(by)), "=", root ? frac(written(got.raw.data[key]), sqrt(String(size))) : row(written(got.raw.data[key]), "×", written(by)), "=", written(got.scaled.data[key])),
       needs,
       scene(got) {
         const most = Math.max(...subject.keys.map((index) => Math.abs(got.raw.data[index])));
         return {
           columns: ["token", "number", "op", "number", "bar"],
-          titles: ["", "q·k", "", "scaled", ""],
+          titles: ["", "q·k", "", t("parts.scaled"), ""],
           head: line([asker(subject), words(""), words(""), words(""), words("")]),
           lines: eachKey(subject, (index) => [
             number({ name: "q·k", ...one(needs.raw, got.raw, "key", index), key: `raw ${index}` }),
             op(`${factor} =`),
-            number({ name: "scaled score", ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}`, from: `raw ${index}`, result: true }),
-            bar({ name: "scaled score", value: got.scaled.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
+            number({ name: t("parts.scaled-score"), ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}`, from: `raw ${index}`, result: true }),
+            bar({ name: t("parts.scaled-score"), value: got.scaled.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
           ]),
           note: left(subject),
         };
@@ -226,12 +293,12 @@ function mask(subject) {
   /** @type {Record<string, import("./tensors.js").Need>} */
   const needs = { scaled: scores("scores.scaled"), score: scores("scores") };
   if (biased) needs.bias = tensor(shared, { head, query });
-  const hides = causal ? `Words after ${quoted(attention.queries[query])} are not there yet: their score becomes −∞.` : "";
-  const adds = biased ? "A learned number for the distance between the two words is added." : "";
+  const hides = causal ? t("att.mask-hides", { token: quoted(attention.queries[query]) }) : "";
+  const adds = biased ? t("att.bias-adds") : "";
   return [
     {
       id: "mask",
-      title: [biased ? "Add the bias for the distance" : "", causal ? "hide what comes later" : ""].filter(Boolean).join(", ").replace(/^./, (letter) => letter.toUpperCase()),
+      title: t(biased && causal ? "att.mask-both" : biased ? "att.mask-bias" : "att.mask-later"),
       sentence: [adds, hides].filter(Boolean).join(" "),
       formula(got) {
       const own = scaled(attention) ? frac(row("q", "·", "k"), sqrt(sub("d", "k"))) : row("q", "·", "k");
@@ -240,13 +307,13 @@ function mask(subject) {
       needs,
       scene: (got) => ({
         columns: ["token", "number", ...(biased ? ["op", "number"] : []), "op", "number"],
-        titles: ["", "score", ...(biased ? ["", "bias"] : []), "", "masked"],
+        titles: ["", t("parts.score"), ...(biased ? ["", t("parts.bias")] : []), "", t("parts.masked")],
         head: line([asker(subject), ...Array.from({ length: biased ? 5 : 3 }, () => words(""))]),
         lines: eachKey(subject, (index) => [
-          number({ name: "scaled score", ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}` }),
-          ...(biased ? [op("+"), number({ name: "bias", ...one(needs.bias, got.bias, "key", index), key: `bias ${index}` })] : []),
-          op(hidden(attention, query, index) ? "later" : "="),
-          number({ name: "score", ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}`, result: true }),
+          number({ name: t("parts.scaled-score"), ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}` }),
+          ...(biased ? [op("+"), number({ name: t("parts.bias"), ...one(needs.bias, got.bias, "key", index), key: `bias ${index}` })] : []),
+          op(hidden(attention, query, index) ? t("parts.later") : "="),
+          number({ name: t("parts.score"), ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}`, result: true }),
         ]),
         note: left(subject),
       }),
@@ -262,65 +329,97 @@ function additiveMatch(subject) {
   const { q, k, site, scores } = places(subject);
   const asks = quoted(attention.queries[query]);
   const learned = attention.pools;
-  const who = learned ? "the whole" : asks;
+  const who = learned ? t("parts.whole") : asks;
   const energy = tensor(site("energy"), { query });
   const vector = tensor(site("score.weight"));
   const raw = scores("scores.raw");
   /** @param {import("./tensors.js").All} got @param {boolean} fresh */
   const summands = (got, fresh) => ({
-    head: line([asker(subject), strip({ name: `W s of ${who}`, ...whole(q, got.q), top: span(got.q.data, got.k.data), key: "q", result: fresh }), words(""), words("")]),
+    head: line([asker(subject), strip({ name: t("parts.of", { what: "W s", token: who }), ...whole(q, got.q), top: span(got.q.data, got.k.data), key: "q", result: fresh }), words(""), words("")]),
   });
   return [
+    ...matricesOf(subject),
     {
       id: "project",
-      title: "Bring both sides to one size",
+      title: t("att.one-size"),
       sentence: learned
-        ? "No word looks here: every state is turned into a vector, and what is looked for is learned."
-        : `The decoder's state at ${asks} is turned into one vector, and every state of the source into another of the same size.`,
+        ? t("att.one-size-pools")
+        : t("att.one-size-line", { token: asks }),
       formula: () => below(["W", "s"], ["U", sub("h", "j")]),
       needs: { q, k },
       scene: (got) => ({
         columns: ["token", "strip", "number", "bar"],
         titles: ["", "U h", "", ""],
         ...summands(got, true),
-        lines: eachKey(subject, (index) => [strip({ name: `U h of ${label(attention.keys[index])}`, ...at(k, got.k, "key", index), top: span(got.q.data, got.k.data), key: `k ${index}`, result: true }), words(""), words("")]),
+        lines: eachKey(subject, (index) => [strip({ name: named("U h", attention.keys[index]), ...at(k, got.k, "key", index), top: span(got.q.data, got.k.data), key: `k ${index}`, result: true }), words(""), words("")]),
         note: left(subject),
       }),
     },
     {
       id: "add",
-      title: "Add them, and squeeze the sum",
-      sentence: `What ${who} looks for is added to each key; tanh squeezes every number into the range from −1 to 1.`,
+      title: t("att.add"),
+      sentence: t("att.add-line", { token: who }),
       formula: () => math(sub("e", "j"), "=", "tanh", "(", row("W", "s", "+", "U", sub("h", "j")), ")"),
       needs: { q, k, energy },
       scene: (got) => ({
         columns: ["token", "strip", "number", "bar"],
         titles: ["", "tanh(W s + U h)", "", ""],
         ...summands(got, false),
-        lines: eachKey(subject, (index) => [strip({ name: `energy of ${label(attention.keys[index])}`, ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}`, from: `k ${index}`, result: true }), words(""), words("")]),
+        lines: eachKey(subject, (index) => [strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}`, from: `k ${index}`, result: true }), words(""), words("")]),
         note: left(subject),
       }),
     },
     {
       id: "match",
-      title: "Weigh it by a learned vector",
-      sentence: "The vector v says which of these numbers tell a match: multiplied and summed, they are the score.",
+      title: t("att.weigh-learned"),
+      sentence: t("att.weigh-learned-line"),
       formula: (got) => math(sub("s", plain(label(attention.keys[key]))), "=", "v", "·", sub("e", plain(label(attention.keys[key]))), "=", written(got.raw.data[key])),
       needs: { energy, raw, vector },
       scene(got) {
         const most = Math.max(...subject.keys.map((index) => Math.abs(got.raw.data[index])));
         return {
           columns: ["token", "strip", "number", "bar"],
-          titles: ["", "tanh(W s + U h)", "score", ""],
+          titles: ["", "tanh(W s + U h)", t("parts.score"), ""],
           head: line([words("v"), strip({ name: "v", ...whole(vector, got.vector), key: "v" }), words(""), words("")]),
           lines: eachKey(subject, (index) => [
-            strip({ name: `energy of ${label(attention.keys[index])}`, ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}` }),
-            number({ name: "score", ...one(raw, got.raw, "key", index), key: `score ${index}`, from: `e ${index}`, result: true }),
-            bar({ name: "score", value: got.raw.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
+            strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}` }),
+            number({ name: t("parts.score"), ...one(raw, got.raw, "key", index), key: `score ${index}`, from: `e ${index}`, result: true }),
+            bar({ name: t("parts.score"), value: got.raw.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
           ]),
           note: left(subject),
         };
       },
+    },
+  ];
+}
+
+/** The learned matrices of additive attention, and what U makes of the state in focus. @param {Focused} subject @returns {Step[]} */
+function matricesOf(subject) {
+  const { attention, layer, query, key } = subject;
+  const { block, stack, keys, queries } = attention;
+  const { q, k, v } = places(subject);
+  const [W, U] = ["W", "U"].map((letter) => parameter(subject, [stack, layer, block.name], letter));
+  const [drawnW, drawnU] = [learned(subject, W), learned(subject, U)];
+  if (!U || !drawnU) return [];
+  const asking = W && askingState(subject, attention, query);
+  const needs = { q, k: tensor(k.path.slice(8), { ...k.pick, key }), h: tensor(v.path.slice(8), { ...v.pick, key }), U: drawnU, ...(drawnW ? { W: drawnW } : {}), ...(asking ? { s: asking.need } : {}) };
+  const biased = parameter(subject, [stack, layer, block.name], "b");
+  return [
+    {
+      id: "matrices",
+      title: t(W ? "att.two-matrices" : "att.a-matrix"),
+      sentence: W ? t("att.two-matrices-line", { key: quoted(keys[key]), query: quoted(queries[query]) }) : t("att.a-matrix-line", { key: quoted(keys[key]) }),
+      formula: () => below(["k", "=", row("U", sub("h", "j")), ...(biased ? ["+", "b"] : [])], ...(W ? [["q", "=", row("W", "s")]] : [])),
+      needs,
+      scene: (got) => ({
+        columns: ["label", "field", "op", "short"],
+        lines: [
+          line([chip(keys[key], { key: `key ${key}`, lit: true }), strip({ name: t("parts.state-of", { token: label(keys[key]) }), ...whole(needs.h, got.h), top: 1, key: "h" }), words("h"), words("")]),
+          line([words("U"), sheet("U", U, {}, drawnU, got.U, ["memory"]), words("k ="), strip({ name: t("att.key-of", { token: label(keys[key]) }), ...whole(needs.k, got.k), key: `k ${key}`, from: "h", result: true })]),
+          ...(asking ? [line([chip(queries[query], { key: "query", lit: true }), strip({ name: asking.before ? t("parts.state-before") : t("parts.state-of", { token: label(queries[query]) }), ...whole(asking.need, got.s), top: 1, key: "s" }), words(asking.before ? t("parts.before", { name: "s" }) : "s"), words("")])] : []),
+          ...(W ? [line([words("W"), sheet("W", W, {}, drawnW, got.W, ["state"]), words("q ="), strip({ name: t("att.query-of", { token: label(queries[query]) }), ...whole(q, got.q), key: "q", from: "s", result: true })])] : []),
+        ],
+      }),
     },
   ];
 }
@@ -335,8 +434,8 @@ function softmax(subject) {
   const asks = quoted(attention.queries[query]);
   return {
     id: "softmax",
-    title: "Share out: softmax",
-    sentence: `Take e to the power of each score and divide by their sum: the shares of ${attention.pools ? "the whole" : asks} add up to 1, and large scores take most.`,
+    title: t("att.softmax"),
+    sentence: t("att.softmax-line", { token: attention.pools ? t("parts.whole") : asks }),
     formula(got) {
       const { numerators, sum } = shares(got.score.data);
       const e = (/** @type {import("./math.js").Term} */ score) => sup("e", score);
@@ -347,14 +446,14 @@ function softmax(subject) {
       const { numerators, sum, top } = shares(got.score.data);
       return {
         columns: ["token", "number", "op", "number", "number", "bar"],
-        titles: ["", "s", "", "e^(s−max)", "weight α", ""],
-        head: line([asker(subject), number({ name: "largest score", value: top }), words("max"), number({ name: "sum of all", value: sum, key: "sum" }), words("sum"), words("")]),
+        titles: ["", "s", "", "e^(s−max)", t("parts.weight-alpha"), ""],
+        head: line([asker(subject), number({ name: t("parts.largest-score"), value: top }), words(t("parts.max")), number({ name: t("parts.sum-of-all"), value: sum, key: "sum" }), words(t("parts.sum")), words("")]),
         lines: eachKey(subject, (index) => [
-          number({ name: "score", ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}` }),
+          number({ name: t("parts.score"), ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}` }),
           op("→"),
-          number({ name: "e to the score less the largest", value: numerators[index], key: `e ${index}`, from: `score ${index}` }),
-          number({ name: "weight", ...one(needs.weight, got.weight, "key", index), key: `weight ${index}`, from: `e ${index}`, strong: true, result: true }),
-          bar({ name: "weight", value: got.weight.data[index], top: 1, key: `bar ${index}`, result: true }),
+          number({ name: t("parts.e-to-score"), value: numerators[index], key: `e ${index}`, from: `score ${index}` }),
+          number({ name: t("parts.weight"), ...one(needs.weight, got.weight, "key", index), key: `weight ${index}`, from: `e ${index}`, strong: true, result: true }),
+          bar({ name: t("parts.weight"), value: got.weight.data[index], top: 1, key: `bar ${index}`, result: true }),
         ]),
         note: left(subject),
       };
@@ -376,8 +475,8 @@ function weigh(subject) {
   const needs = { weight, v };
   return {
     id: "weigh",
-    title: "Multiply every value by its weight",
-    sentence: `Each word hands over its value, as loudly as its weight says: ${quoted(attention.keys[key])} is heard best.`,
+    title: t("att.weigh"),
+    sentence: t("att.weigh-line", { token: quoted(attention.keys[key]) }),
     formula: (got) => math(sub("α", plain(label(attention.keys[key]))), sub("v", plain(label(attention.keys[key]))), "=", written(got.weight.data[key]), sub("v", plain(label(attention.keys[key])))),
     needs,
     scene(got) {
@@ -389,10 +488,10 @@ function weigh(subject) {
         lines: eachKey(subject, (index) => {
           const value = at(needs.v, got.v, "key", index);
           return [
-            number({ name: "weight", ...one(needs.weight, got.weight, "key", index), key: `weight ${index}`, strong: true }),
-            strip({ name: `v of ${label(attention.keys[index])}`, ...value, top, key: `v ${index}` }),
+            number({ name: t("parts.weight"), ...one(needs.weight, got.weight, "key", index), key: `weight ${index}`, strong: true }),
+            strip({ name: named("v", attention.keys[index]), ...value, top, key: `v ${index}` }),
             op("→"),
-            strip({ name: `α v of ${label(attention.keys[index])}`, values: times(value.values, got.weight.data[index]), top, key: `αv ${index}`, from: `v ${index}`, result: true }),
+            strip({ name: named("α v", attention.keys[index]), values: times(value.values, got.weight.data[index]), top, key: `αv ${index}`, from: `v ${index}`, result: true }),
           ];
         }),
         note: left(subject),
@@ -406,11 +505,11 @@ function total(subject) {
   const { attention, query } = subject;
   const { weight, v, z } = places(subject);
   const needs = { weight, v, z };
-  const asks = attention.pools ? "the whole" : quoted(attention.queries[query]);
+  const asks = attention.pools ? t("parts.whole") : quoted(attention.queries[query]);
   return {
     id: "sum",
-    title: "Add them up",
-    sentence: attention.block.kind === "additive" ? `The sum is the context: what ${asks} takes from all states together.` : `The sum is what this head brings to ${asks}: a mixture of the values, by their weights.`,
+    title: t("att.sum"),
+    sentence: attention.block.kind === "additive" ? t("att.sum-context", { token: asks }) : t("att.sum-line", { token: asks }),
     formula: () => math("z", "=", over("j"), sub("α", "j"), sub("v", "j")),
     needs,
     scene(got) {
@@ -421,10 +520,10 @@ function total(subject) {
         titles: ["", "α", "α v"],
         head: line([asker(subject), words(""), words("")]),
         lines: eachKey(subject, (index) => [
-          number({ name: "weight", ...one(needs.weight, got.weight, "key", index), key: `weight ${index}` }),
-          strip({ name: `α v of ${label(attention.keys[index])}`, values: times(at(needs.v, got.v, "key", index).values, got.weight.data[index]), top, key: `αv ${index}` }),
+          number({ name: t("parts.weight"), ...one(needs.weight, got.weight, "key", index), key: `weight ${index}` }),
+          strip({ name: named("α v", attention.keys[index]), values: times(at(needs.v, got.v, "key", index).values, got.weight.data[index]), top, key: `αv ${index}` }),
         ]),
-        foot: line([words("∑"), words("z ="), strip({ name: `z of ${label(attention.queries[query])}`, ...whole(needs.z, got.z), top: own, key: "z", from: `αv ${subject.key}`, result: true })]),
+        foot: line([words("∑"), words("z ="), strip({ name: named("z", attention.queries[query]), ...whole(needs.z, got.z), top: own, key: "z", from: `αv ${subject.key}`, result: true })]),
         note: left(subject),
       };
     },
@@ -435,9 +534,9 @@ function total(subject) {
 
 /** @param {Focused} subject @returns {Step[]} */
 function matrices(subject) {
-  const { attention, head, query, key } = subject;
+  const { attention, head, query, key, most } = subject;
   const { site, shared, q, v, k } = places(subject);
-  const [rows, cols] = [around(attention.queries.length, query), around(attention.keys.length, key)];
+  const [rows, cols] = [around(attention.queries.length, query, most), around(attention.keys.length, key, most)];
   const names = attention.queries.slice(rows.first, rows.last + 1).map(label);
   const across = attention.keys.slice(cols.first, cols.last + 1).map(label);
   const queries = `${rows.first}-${rows.last}`;
@@ -445,7 +544,7 @@ function matrices(subject) {
   const map = (/** @type {string} */ name) => tensor(site(name), { head, query: queries, key: keys });
   const mark = /** @type {[number, number]} */ ([query - rows.first, key - cols.first]);
   const cut = names.length < attention.queries.length || across.length < attention.keys.length;
-  const note = cut ? `${names.length} × ${across.length} of ${attention.queries.length} × ${attention.keys.length} words.` : "";
+  const note = cut ? t("att.cut", { rows: names.length, cols: across.length, queries: attention.queries.length, keys: attention.keys.length }) : "";
   const all = { q: tensor(q.path.slice(8), { head, query: queries }), k: tensor(k.path.slice(8), { kv_head: shared, key: keys }), v: tensor(v.path.slice(8), { kv_head: shared, key: keys }), z: tensor(site("z"), { head, query: queries }), scores: map("scores"), weights: map("pattern") };
   /** @param {import("./tensors.js").Need} need @param {import("./tensors.js").Got} got */
   const sized = (need, got) => ({ ...whole(need, got), rows: got.shape.at(-2) ?? 1, cols: got.shape.at(-1) ?? 1 });
@@ -457,8 +556,8 @@ function matrices(subject) {
   if (!additive) {
     steps.push({
       id: "scores",
-      title: "The same for all words at once",
-      sentence: `Queries as rows, keys as columns: one product of two matrices is every score${crosses(attention) ? " of every target word with every source word" : ""}.`,
+      title: t("att.all-words"),
+      sentence: t(crosses(attention) ? "att.all-words-cross" : "att.all-words-line"),
       formula: () => math("S", "=", scaled(attention) ? frac(row("Q", sup("K", "⊤")), sqrt(sub("d", "k"))) : row("Q", sup("K", "⊤")), ...(has(subject, `${attention.stack}.${attention.block.name}.bias`) ? ["+", "B"] : []), ...(attention.block.causal && !crosses(attention) ? ["+", "mask"] : [])),
       needs: { q: all.q, k: all.k, scores: all.scores },
       scene: (got) => ({
@@ -466,11 +565,11 @@ function matrices(subject) {
         titles: ["Q", "", "K", "", "S"],
         lines: [
           line([
-            matrix({ name: "Q, a row for each query", ...sized(all.q, got.q), labels: names, key: "Q", mark: [mark[0], -1] }),
+            matrix({ name: t("parts.rows-queries", { name: "Q" }), ...sized(all.q, got.q), labels: names, key: "Q", mark: [mark[0], -1] }),
             op("·"),
-            matrix({ name: "K, a row for each key", ...sized(all.k, got.k), labels: crosses(attention) ? across : undefined, key: "K", mark: [mark[1], -1] }),
+            matrix({ name: t("parts.rows-keys", { name: "K" }), ...sized(all.k, got.k), labels: crosses(attention) ? across : undefined, key: "K", mark: [mark[1], -1] }),
             op("→"),
-            matrix({ name: "scores", ...sized(all.scores, got.scores), labels: undefined, across, key: "S", large: true, mark, result: true }),
+            matrix({ name: t("parts.scores"), ...sized(all.scores, got.scores), labels: undefined, across, key: "S", large: true, mark, result: true }),
           ]),
         ],
         note,
@@ -480,21 +579,21 @@ function matrices(subject) {
   steps.push(
     {
       id: "pattern",
-      title: "Softmax, row by row",
-      sentence: `Every row is shared out by itself and adds up to 1: this is the heat map of ${headOf(subject).replace(/^./, (letter) => letter.toLowerCase())}.`,
+      title: t("att.row-by-row"),
+      sentence: t("att.row-by-row-line", { head: headOf(subject) }),
       formula: () => math("A", "=", "softmax", "(", "S", ")"),
       needs: { scores: all.scores, weights: all.weights },
       scene: (got) => ({
         columns: ["matrix-large", "op", "matrix-large"],
         titles: ["S", "", "A"],
-        lines: [line([matrix({ name: "scores", ...sized(all.scores, got.scores), labels: names, key: "S", large: true, mark }), op("→"), matrix({ name: "weights", ...sized(all.weights, got.weights), across, key: "A", from: "S", weights: true, large: true, mark, result: true })])],
+        lines: [line([matrix({ name: t("parts.scores"), ...sized(all.scores, got.scores), labels: names, key: "S", large: true, mark }), op("→"), matrix({ name: t("parts.weights"), ...sized(all.weights, got.weights), across, key: "A", from: "S", weights: true, large: true, mark, result: true })])],
         note,
       }),
     },
     {
       id: "mix",
-      title: "Weights times values",
-      sentence: "Each row of A mixes the rows of V: one product of two matrices is the new vector of every word.",
+      title: t("att.mix"),
+      sentence: t("att.mix-line"),
       formula: () => math("Z", "=", "A", "V"),
       needs: { weights: all.weights, v: all.v, z: all.z },
       scene: (got) => ({
@@ -502,11 +601,11 @@ function matrices(subject) {
         titles: ["A", "", "V", "", "Z"],
         lines: [
           line([
-            matrix({ name: "weights", ...sized(all.weights, got.weights), labels: names, key: "A", weights: true, large: true, mark: [mark[0], -1] }),
+            matrix({ name: t("parts.weights"), ...sized(all.weights, got.weights), labels: names, key: "A", weights: true, large: true, mark: [mark[0], -1] }),
             op("·"),
-            matrix({ name: "V, a row for each key", ...sized(all.v, got.v), key: "V" }),
+            matrix({ name: t("parts.rows-keys", { name: "V" }), ...sized(all.v, got.v), key: "V" }),
             op("="),
-            matrix({ name: "Z, a row for each query", ...sized(all.z, got.z), key: "Z", from: "A", mark: [mark[0], -1], result: true }),
+            matrix({ name: t("parts.rows-queries", { name: "Z" }), ...sized(all.z, got.z), key: "Z", from: "A", mark: [mark[0], -1], result: true }),
           ]),
         ],
         note,
@@ -518,6 +617,19 @@ function matrices(subject) {
 
 // ---------------------------------------------------------------- all heads
 
+/** What a head looks at, in a few words: the one key that has most of its weight, two that have it together, or how far it is spread. @param {Attention} attention @param {number} query @param {ArrayLike<number>} weights of one row */
+export function gistOf(attention, query, weights) {
+  const order = Array.from(weights, (_, i) => i).sort((a, b) => weights[b] - weights[a]);
+  const [first, second] = order;
+  const within = !crosses(attention);
+  const name = (/** @type {number} */ index) => (within && index === query ? t("att.itself") : within && index === query - 1 ? t("att.token-before") : within && index === query + 1 ? t("att.token-after") : quoted(attention.keys[index]));
+  if (weights[first] >= 0.5) return t("att.mostly", { name: name(first) });
+  if (order.length > 1 && weights[first] + weights[second] >= 0.5) return t("att.both", { first: name(first), second: name(second) });
+  let [held, count] = [0, 0];
+  while (held < 0.5 && count < order.length) held += weights[order[count++]];
+  return t("att.half-over", { count });
+}
+
 /** @param {Focused} subject @returns {Step[]} */
 function together(subject) {
   const { attention, layer, head, query } = subject;
@@ -526,7 +638,10 @@ function together(subject) {
   const streams = streamsOf(subject, stack, layer, block.name);
   if (!streams || block.heads < 2 || !has(subject, site("out"))) return [];
   const z = tensor(site("z"), { query });
+  const looks = tensor(site("pattern"), { query });
   const out = tensor(site("out"), { position: query });
+  const W_O = parameter(subject, [stack, layer, block.name], "W_O");
+  const mixes = learned(subject, W_O);
   const before = tensor(streams.before, { position: query });
   const after = tensor(streams.after, { position: query });
   const who = quoted(attention.queries[query]);
@@ -535,49 +650,50 @@ function together(subject) {
   return [
     {
       id: "heads",
-      title: `${block.heads} heads, side by side`,
-      sentence: `All heads of layer ${layer} do this at the same time with matrices of their own: each brings ${who} something else.`,
+      title: t("att.heads", { count: block.heads }),
+      sentence: t("att.heads-line", { layer, token: who }),
       formula: () => math(sub("z", "1"), ",", "…", ",", sub("z", String(block.heads))),
-      needs: { z },
+      needs: { z, looks },
       scene: (got) => ({
-        columns: ["label", "wide"],
-        titles: ["", "z"],
+        columns: ["label", "wide", "gist"],
+        titles: ["", "z", t("att.looks-at")],
         lines: Array.from({ length: block.heads }, (_, index) =>
-          line([words(`head ${index}`, { lit: index === head }), strip({ name: `z of head ${index}`, ...at({ ...z, pick: { ...z.pick, head: index } }, got.z, "head", index), top: span(got.z.data), key: index === head ? "z" : `z ${index}`, result: true })], { lit: index === head }),
+          line([words(t("parts.head", { head: index }), { lit: index === head }), strip({ name: t("parts.z-of-head", { head: index }), ...at({ ...z, pick: { ...z.pick, head: index } }, got.z, "head", index), top: span(got.z.data), key: index === head ? "z" : `z ${index}`, result: true }), words(gistOf(attention, query, at(looks, got.looks, "head", index).values), { result: true })], { lit: index === head }),
         ),
       }),
     },
     {
       id: "concat",
-      title: "Concatenate, multiply by W_O",
-      sentence: `The ${block.heads} vectors are laid end to end; one learned matrix mixes them into what the block writes for ${who}.`,
+      title: t("att.concat"),
+      sentence: t("att.concat-line", { count: block.heads, token: who }),
       formula: () => math(row("concat", "(", sub("z", "1"), ",", "…", ",", sub("z", String(block.heads)), ")"), sub("W", "O")),
-      needs: { z, out },
+      needs: { z, out, ...(mixes ? { mixes } : {}) },
       scene: (got) => ({
-        columns: ["label", "wide"],
+        columns: ["label", "field"],
         lines: [
-          line([words("all z"), strip({ name: "all heads, end to end", ...whole(z, got.z), key: "heads", from: "z", mark: [head * block.head_dim, (head + 1) * block.head_dim] })]),
-          line([words("× W_O"), weights({ name: "W_O", rows: got.out.data.length, cols: got.z.data.length, key: "W_O" })]),
-          line([words("="), strip({ name: "what the block writes", ...whole(out, got.out), key: "out", from: "heads", result: true })]),
+          line([words(t("parts.all-z")), strip({ name: t("parts.all-heads"), ...whole(z, got.z), key: "heads", from: "z", mark: [head * block.head_dim, (head + 1) * block.head_dim] })]),
+          line([words("× W_O"), W_O ? sheet("W_O", W_O, {}, mixes, got.mixes, ["head", "head_dim"]) : words("")]),
+          line([words("="), strip({ name: t("parts.writes"), ...whole(out, got.out), key: "out", from: "heads", result: true })]),
         ],
+        note: t("att.rows-out"),
       }),
     },
     {
       id: "residual",
-      title: lasting ? "Add to the residual stream, normalise" : "Add to the residual stream",
+      title: t(lasting ? "att.residual-norm" : "att.residual"),
       sentence: lasting
-        ? `What the block writes is added to what ${who} was, and the sum is normalised: the word now knows a little of its sentence.`
-        : `What the block writes is added to what ${who} was, nothing is overwritten: the word now knows a little of its sentence.`,
+        ? t("att.residual-norm-line", { token: who })
+        : t("att.residual-line", { token: who }),
       formula: () => (lasting ? math(row(sup("x", "′"), "=", "norm", "(", "x", "+", "out", ")")) : math(sup("x", "′"), "=", "x", "+", "out")),
       needs: { before, out, after },
       scene(got) {
         const top = span(got.before.data, got.after.data);
         const lines = [
-          line([words("x"), strip({ name: "residual stream before", ...whole(before, got.before), top, key: "x" })]),
-          line([words("+ out"), strip({ name: "what the block writes", ...whole(out, got.out), top, key: "out" })]),
+          line([words("x"), strip({ name: t("parts.stream-before"), ...whole(before, got.before), top, key: "x" })]),
+          line([words(`+ ${t("parts.out")}`), strip({ name: t("parts.writes"), ...whole(out, got.out), top, key: "out" })]),
         ];
-        if (lasting) lines.push(line([words("= sum"), strip({ name: "their sum", values: added(got.before.data, got.out.data), top, key: "added", from: "out" })]));
-        lines.push(line([words(lasting ? "norm" : "= x′"), strip({ name: "residual stream after", ...whole(after, got.after), top, key: "after", from: "out", result: true })]));
+        if (lasting) lines.push(line([words(`= ${t("parts.sum")}`), strip({ name: t("parts.their-sum"), values: added(got.before.data, got.out.data), top, key: "added", from: "out" })]));
+        lines.push(line([words(lasting ? t("parts.norm") : "= x′"), strip({ name: t("parts.stream-after"), ...whole(after, got.after), top, key: "after", from: "out", result: true })]));
         return { columns: ["label", "wide"], lines };
       },
     },

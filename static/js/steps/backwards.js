@@ -1,30 +1,41 @@
 // @ts-check
 /** Backpropagation through time: how far learning reaches back. */
+import { Problem } from "../api.js";
 import { label } from "../trace.js";
+import { t } from "../words.js";
 import { frac, math, row, sub } from "./math.js";
-import { chart, line, span, strip } from "./parts.js";
+import { chart, curves, line, span, strip } from "./parts.js";
 import { around, chip, quoted } from "./subject.js";
 import { at, gradient, norm, tensor } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
 
-/** What can be differentiated in this trace: the loss of its own words, or the logit of the class that it says. @param {Subject} subject */
-function objective({ trace }) {
+/** What can be differentiated in a trace: the loss of its own words, the number that it says, or the logit of the class that it gives the text or its last token. @param {import("../trace.js").TraceBody} trace @returns {{name: string, kind: string, pick: import("./tensors.js").Pick} | null} */
+function objective(trace) {
   const { prediction } = trace;
+  if (prediction?.number !== undefined) return { name: t("back.number"), kind: "number", pick: { of: "number" } };
   if (prediction?.labels) {
     const best = prediction.labels.reduce((top, one, i, all) => (one.probability > all[top].probability ? i : top), 0);
-    return { name: `logit of “${prediction.labels[best].label}”`, pick: { of: "logit", of_token: best } };
+    return { name: t("back.logit", { label: prediction.labels[best].label }), kind: "class", pick: { of: "logit", of_token: best } };
+  }
+  if (prediction?.token_labels) {
+    const last = prediction.token_labels.length - 1;
+    const best = prediction.token_labels[last];
+    return { name: t("back.logit-last", { label: best.label }), kind: "token class", pick: { of: "logit", of_token: best.class, of_position: last } };
   }
   if (!prediction?.positions || trace.tokens[prediction.stack].length < 2) return null;
   const decodes = Object.keys(trace.tokens).length > 1;
-  return decodes && !trace.target ? null : { name: "loss", pick: {} };
+  return decodes && !trace.target ? null : { name: t("back.loss"), kind: "loss", pick: {} };
 }
+
+/** What a cell is called. @param {import("./subject.js").SiteRow[]} sites @param {string} stack */
+const kindOf = (sites, stack) => (sites.some(({ address }) => address === `${stack}.{layer}.cell.gate.output`) ? "LSTM" : sites.some(({ address }) => address === `${stack}.{layer}.cell.gate.update`) ? "GRU" : "RNN");
 
 /** @param {Subject} subject @returns {Step[]} */
 export function backwardsSteps(subject) {
   const { site, trace, recurrent } = subject;
-  const of = objective(subject);
+  const of = objective(trace);
   const hidden = site && recurrent.find(({ where, part }) => where === site.where && part === "hidden");
   if (!hidden || !of) return [];
   const tokens = trace.tokens[hidden.stack];
@@ -37,27 +48,27 @@ export function backwardsSteps(subject) {
   return [
     {
       id: "forward",
-      title: "Forward: one state after another",
-      sentence: `Every state is made from the one before; ${end} is the last. In the end there is one number to make better: the ${of.name}.`,
+      title: t("back.forward"),
+      sentence: t("back.forward-line", { token: end, what: of.name }),
       formula: () => math(sub("h", "t"), "=", "f", "(", sub("x", "t"), ",", sub("h", row("t", "−", "1")), ")"),
       needs: { states },
-      scene: (got) => ({ columns: ["token", "wide"], lines: shown.map((one, i) => line([chip(one, { key: `token ${i}` }), strip({ name: `state after ${label(one)}`, ...at(states, got.states, "position", first + i, first), top: 1, key: `h ${i}` })])) }),
+      scene: (got) => ({ columns: ["token", "wide"], lines: shown.map((one, i) => line([chip(one, { key: `token ${i}` }), strip({ name: t("parts.state-after", { token: label(one) }), ...at(states, got.states, "position", first + i, first), top: 1, key: `h ${i}` })])) }),
     },
     {
       id: "backward",
-      title: "Backward: who is to blame?",
-      sentence: `For every number of every state: how much would the ${of.name} change with it? The answer is carried back step by step, by the same weights each time.`,
+      title: t("back.backward"),
+      sentence: t("back.backward-line", { what: of.name }),
       formula: () => math(frac(row("∂", "L"), row("∂", sub("h", "t"))), "=", frac(row("∂", sub("h", row("t", "+", "1"))), row("∂", sub("h", "t"))), frac(row("∂", "L"), row("∂", sub("h", row("t", "+", "1")))), "+", "…"),
       needs: { slope },
       scene(got) {
         const top = span(got.slope.data);
-        return { columns: ["token", "wide"], lines: shown.map((one, i) => line([chip(one, { key: `token ${i}` }), strip({ name: `gradient at ${label(one)}`, ...at(slope, got.slope, "position", first + i, first), top, key: `g ${i}`, from: `h ${i}`, result: true })])) };
+        return { columns: ["token", "wide"], lines: shown.map((one, i) => line([chip(one, { key: `token ${i}` }), strip({ name: t("back.gradient-at", { token: label(one) }), ...at(slope, got.slope, "position", first + i, first), top, key: `g ${i}`, from: `h ${i}`, result: true })])) };
       },
     },
     {
       id: "reach",
-      title: "How far does it reach?",
-      sentence: `The length of the gradient at every step. Where it is near zero, ${begin} cannot learn from the end: the gradient has vanished on the way.`,
+      title: t("back.reach"),
+      sentence: t("back.reach-line", { token: begin }),
       formula: () => math("‖", frac(row("∂", "L"), row("∂", sub("h", "t"))), "‖"),
       needs: { slope },
       scene(got) {
@@ -65,10 +76,63 @@ export function backwardsSteps(subject) {
         const [early, late] = hidden.reverse ? [values.at(-1), values[0]] : [values[0], values.at(-1)];
         return {
           columns: ["wide"],
-          lines: [line([chart({ name: "norm of the gradient", values, labels: shown.map(label), result: true })])],
-          note: late ? `First over last: ${(Number(early) / late).toPrecision(3)}.` : "The last state itself does not count here.",
+          lines: [line([chart({ name: t("back.norm"), values, labels: shown.map(label), result: true })])],
+          note: late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"),
         };
       },
     },
   ];
+}
+
+/** So many networks are told apart in one picture. */
+const BESIDE = 6;
+
+/**
+ * The same for other recurrent networks that say the same kind of thing and read the sentence as the same tokens.
+ * @param {Subject} subject @param {import("../api.js").Api} api @returns {Promise<Step[]>}
+ */
+export async function besideSteps(subject, api) {
+  const { model, site, trace } = subject;
+  const of = objective(trace);
+  if (!site || !of) return [];
+  const tokens = trace.tokens[site.stack];
+  const { first, last } = around(tokens.length, tokens.length - 1);
+  const reads = (/** @type {import("./subject.js").SiteRow[]} */ sites) => sites.some(({ address }) => address === `${site.stack}.embed.token`); // words, and not numbers
+  const read = (/** @type {import("../trace.js").TraceBody} */ one) => one.tokens[site.stack]?.map(({ text }) => text).join("\n");
+  const all = /** @type {{id: string, family: string, status: string}[]} */ (await api.json("models", {}, "steps models"));
+  const others = all.filter(({ id, family, status }) => id !== model.id && family === model.family && ["loaded", "ready"].includes(status));
+  const found = [{ id: model.id, sites: model.sites, trace, of }];
+  for (const { id } of others) {
+    if (found.length === BESIDE) break;
+    const { text, target } = trace;
+    const detail = await api.json(`models/${encodeURIComponent(id)}`, {}, `steps model ${id}`);
+    const alike = detail.generates === model.generates && reads(detail.sites) === reads(model.sites);
+    const other = alike && (await api.post("traces", { model: id, text, ...(target ? { target } : {}) }, `steps beside ${id}`).catch(refused));
+    const also = other && objective(other);
+    if (!also || also.kind !== of.kind || read(other) !== read(trace)) continue;
+    found.push({ id, sites: detail.sites, trace: other, of: also });
+  }
+  if (found.length < 2) return [];
+  const address = `${site.stack}.0.cell.hidden`;
+  const needs = Object.fromEntries(found.map((one) => [one.id, { ...gradient(address), pick: { position: `${first}-${last}`, ...one.of.pick }, trace: one.trace }]));
+  const shown = tokens.slice(first, last + 1);
+  return [
+    {
+      id: "beside",
+      title: t("back.beside", { count: found.length }),
+      sentence: t("back.beside-line"),
+      formula: () => math("‖", frac(row("∂", "L"), row("∂", sub("h", "t"))), "‖"),
+      needs,
+      scene(got) {
+        const curvesOf = found.map(({ id, sites }) => ({ name: `${kindOf(sites, site.stack)} · ${id}`, values: shown.map((_, i) => norm(at(needs[id], got[id], "position", first + i, first).values)) }));
+        return { columns: ["wide"], lines: [line([curves({ name: t("back.norm"), labels: shown.map(label), curves: curvesOf, result: true })])], note: t("back.beside-note") };
+      },
+    },
+  ];
+}
+
+/** A text that another network cannot read is no comparison. @param {unknown} error */
+function refused(error) {
+  if (error instanceof Problem && error.status >= 400 && error.status < 500) return null;
+  throw error;
 }

@@ -1,8 +1,8 @@
 // @ts-check
 /** The parts of a scene as elements: vectors as strips of cells, weights as bars, matrices as heat maps. */
-import { fit, look } from "../canvas.js";
 import { diverging, place, ramp, signedPlace } from "../colors.js";
 import { h, s } from "../dom.js";
+import { t } from "../words.js";
 import { exact, number as written } from "../format.js";
 import { span } from "./parts.js";
 
@@ -19,15 +19,18 @@ const SPACIOUS = 10;
 
 /** The width of each kind of column. @type {Record<string, string>} */
 const WIDTHS = {
-  token: "minmax(3.5rem, max-content)",
+  token: "minmax(var(--token, 3.5rem), max-content)",
   label: "max-content",
-  box: "minmax(4.5rem, 7rem)",
+  field: "minmax(6rem, 3fr)",
+  short: "minmax(5rem, 2fr)",
   op: "max-content",
-  number: "minmax(3.25rem, max-content)",
+  number: "minmax(var(--number, 3.25rem), max-content)",
   strip: "minmax(5rem, 22rem)",
-  bar: "minmax(3rem, 1fr)",
-  wide: "minmax(8rem, 1fr)",
-  matrix: "minmax(3rem, 2fr)",
+  bar: "minmax(var(--bar, 3rem), 1fr)",
+  wide: "minmax(var(--wide, 8rem), 1fr)",
+  gist: "minmax(5rem, max-content)",
+  choices: "minmax(7rem, var(--choices, 14rem))",
+  matrix: "minmax(var(--matrix, 3rem), 2fr)",
   "matrix-large": "minmax(6rem, 5fr)",
 };
 
@@ -35,8 +38,11 @@ const WIDTHS = {
 export function drawScene(scene, ways) {
   const lines = [scene.head ? drawLine(scene.head, ways, "head") : null, ...scene.lines.map((line) => drawLine(line, ways)), scene.foot ? drawLine(scene.foot, ways, "foot") : null];
   const titled = scene.titles ? h("div.line.titles", { "aria-hidden": "true" }, ...scene.titles.map((title) => h("span", {}, title))) : null;
-  return h("div.scene", { style: { gridTemplateColumns: scene.columns.map((column) => WIDTHS[column]).join(" ") }, "data-columns": scene.columns.join(" "), "data-room": scene.lines.length <= SPACIOUS ? "large" : undefined }, titled, ...lines);
+  return h("div.scene", { style: { gridTemplateColumns: scene.columns.map((column) => WIDTHS[column]).join(" "), ...(scene.columns.includes("field") ? { gridTemplateRows: rowsOf(scene) } : {}) }, "data-columns": scene.columns.join(" "), "data-room": scene.lines.length <= SPACIOUS ? "large" : undefined }, titled, ...lines);
 }
+
+/** The height of each line where vectors stand above matrices: a vector is a line high, matrices share what is left. @param {Scene} scene */
+const rowsOf = ({ lines, titles }) => [...(titles ? ["auto"] : []), ...lines.map(({ parts }) => (parts.some((part) => part.kind === "weights" && part.values) ? "minmax(2.5rem, 1fr)" : "minmax(1.5rem, 2.25rem)"))].join(" ");
 
 /** @param {Line} line @param {Ways} ways @param {string} [place] */
 function drawLine(line, ways, place = "") {
@@ -58,8 +64,10 @@ const DRAWN = {
   bar: drawBar,
   strip: drawStrip,
   matrix: drawMatrix,
-  weights: ({ name, rows, cols }) => h("div.learned", { title: `${name}, ${rows} × ${cols} learned numbers` }, h("b", {}, lettered(name)), h("span", {}, `${rows} × ${cols}`)),
+  weights: drawWeights,
   chart: drawChart,
+  curves: drawCurves,
+  ranked: drawRanked,
   clocks: drawClocks,
 };
 
@@ -73,7 +81,7 @@ function lettered(name) {
 function drawToken({ text, quiet, query }, { choose }) {
   const name = `token${quiet ? ".special" : ""}`;
   if (query === undefined) return h(`span.${name}`, { dir: "auto" }, text);
-  return h(`button.${name}`, { type: "button", dir: "auto", title: `Go through the steps for ${text}`, onclick: () => choose(query) }, text);
+  return h(`button.${name}`, { type: "button", dir: "auto", title: t("steps.go-through", { token: text }), onclick: () => choose(query) }, text);
 }
 
 /** @param {import("./parts.js").BarPart} part @param {Ways} ways */
@@ -88,7 +96,7 @@ function drawStrip({ name, values, top = span(values), mark, share }, { theme, p
   const colors = share ? ramp(palette, theme) : diverging(theme);
   const step = (/** @type {number} */ x) => (share ? place(x, "linear", 1) : signedPlace(x, top));
   if (values.length <= FEW) {
-    return h("span.digits", {}, ...Array.from(values, (x) => h("span.number", { title: `${name}: ${exact(x)}`, style: { background: colors.css[step(x)], color: colors.ink[step(x)] } }, written(x))));
+    return h("span.digits", { "data-count": values.length > 4 ? "many" : "few" }, ...Array.from(values, (x) => h("span.number", { title: `${name}: ${exact(x)}`, style: { background: colors.css[step(x)], color: colors.ink[step(x)] } }, written(x))));
   }
   const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${values.length} numbers, from ${written(Math.min(...values))} to ${written(Math.max(...values))}` }));
   canvas.width = values.length;
@@ -106,19 +114,16 @@ function drawStrip({ name, values, top = span(values), mark, share }, { theme, p
   return h("span.row-of", {}, canvas, marked, h("small", { "aria-hidden": "true" }, values.length));
 }
 
-/** @param {import("./parts.js").MatrixPart} part @param {Ways} ways */
-function drawMatrix({ name, values, rows, cols, labels, across, weights, mark, large, fades }, { theme, palette }) {
-  const colors = weights ? ramp(palette, theme) : diverging(theme);
-  const top = weights ? 1 : span(values);
-  const step = (/** @type {number} */ x) => (weights ? place(x, "linear", 1) : Number.isFinite(x) ? signedPlace(x, top) : -1);
+/** An image with a pixel for each number, which it tells under the pointer. @param {string} name @param {ArrayLike<number>} values @param {number} rows @param {number} cols @param {Uint32Array} colors @param {(x: number, i: number) => number} step the place of a number among the colours; below 0 for none */
+function sheetOf(name, values, rows, cols, colors, step) {
   const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${rows} by ${cols}` }));
   canvas.width = cols;
   canvas.height = rows;
   const image = new ImageData(cols, rows);
   const pixels = new Uint32Array(image.data.buffer);
   for (let i = 0; i < values.length; i++) {
-    const color = step(values[i]);
-    pixels[i] = color < 0 || (fades !== undefined && i >= fades * cols) ? 0 : colors.pixels[color];
+    const color = step(values[i], i);
+    pixels[i] = color < 0 ? 0 : colors[color];
   }
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   canvas.addEventListener("pointermove", (event) => {
@@ -126,12 +131,31 @@ function drawMatrix({ name, values, rows, cols, labels, across, weights, mark, l
     const col = Math.min(cols - 1, Math.floor((event.offsetX / canvas.clientWidth) * cols));
     if (row >= 0 && col >= 0) canvas.title = `${name} [${row}, ${col}]: ${exact(values[row * cols + col])}`;
   });
+  return canvas;
+}
+
+/** So many numbers of a matrix tell how large most of them are. */
+const SAMPLED = 4096;
+
+/** @param {ArrayLike<number>} values */
+function signedBy(values) {
+  const stride = Math.max(1, values.length / SAMPLED);
+  const top = span(Array.from({ length: Math.min(SAMPLED, values.length) }, (_, i) => values[Math.floor(i * stride)]));
+  return (/** @type {number} */ x) => signedPlace(x, top);
+}
+
+/** @param {import("./parts.js").MatrixPart} part @param {Ways} ways */
+function drawMatrix({ name, values, rows, cols, labels, across, weights, mark, large, fades }, { theme, palette }) {
+  const colors = weights ? ramp(palette, theme) : diverging(theme);
+  const top = weights ? 1 : span(values);
+  const step = (/** @type {number} */ x) => (weights ? place(x, "linear", 1) : Number.isFinite(x) ? signedPlace(x, top) : -1);
+  const canvas = sheetOf(name, values, rows, cols, colors.pixels, (x, i) => (fades !== undefined && i >= fades * cols ? -1 : step(x)));
   const frame = mark && mark[0] >= 0 ? h("i.mark", { style: { top: `${(100 * mark[0]) / rows}%`, height: `${100 / rows}%`, ...(mark[1] >= 0 ? { left: `${(100 * mark[1]) / cols}%`, width: `${100 / cols}%` } : { left: "0", width: "100%" }) } }) : null;
   const dense = Math.max(rows, cols) > 40;
   return h(
     `div.map${large ? ".large" : ""}${labels ? ".labelled" : ""}${across ? ".across" : ""}`,
     {},
-    across && !dense ? h("div.top", { "aria-hidden": "true" }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
+    across && !dense ? h("div.overhead", { "aria-hidden": "true" }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
     labels && !dense ? h("div.side", { "aria-hidden": "true" }, ...labels.map((text, i) => h(`span.token${i === mark?.[0] ? ".now" : ""}`, {}, text))) : null,
     h("div.sheet", {}, canvas, frame),
     h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`),
@@ -156,6 +180,40 @@ function drawChart({ name, values, labels, marked }) {
   );
 }
 
+/** The likeliest first. @param {import("./parts.js").RankedPart} part */
+function drawRanked({ name, rows }) {
+  return h(
+    "ol.ranks",
+    { "aria-label": name },
+    ...rows.map(({ text, value, lit }) =>
+      h(`li${lit ? ".now" : ""}`, {}, h("span.token", { dir: "auto" }, text), h("span.number", { title: `${name}: ${exact(value)}` }, written(value)), h("span.track", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * value}%` } }))),
+    ),
+  );
+}
+
+/** Several rows of numbers over the same words, each as a share of its largest. @param {import("./parts.js").CurvesPart} part */
+function drawCurves({ name, labels, curves }) {
+  const [width, height] = [100 * Math.max(1, labels.length - 1), 100];
+  const drawn = curves.map(({ values }, which) => {
+    const top = Math.max(...values, 1e-30);
+    const points = values.map((value, i) => `${100 * i},${(height - (height * value) / top).toFixed(3)}`).join(" ");
+    return s("polyline", { class: `curve curve-${which % 6}`, points });
+  });
+  return h(
+    "div.plot-lines",
+    { role: "img", "aria-label": `${name}: ${curves.map(({ name: of, values }) => t("steps.from-to", { name: of, first: written(values[0]), last: written(values[values.length - 1]) })).join("; ")}` },
+    h("ul.legend", {}, ...curves.map(({ name: of }, which) => h("li", {}, s("svg", { viewBox: "0 0 24 8", class: "sample" }, s("line", { class: `curve curve-${which % 6}`, x1: 0, y1: 4, x2: 24, y2: 4 })), of))),
+    s("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "graph", "aria-hidden": "true" }, s("line", { class: "floor", x1: 0, y1: height, x2: width, y2: height }), ...drawn),
+    h("div.under", { "aria-hidden": "true" }, ...labels.map((text) => h("span.token", {}, text))),
+  );
+}
+
+/** A learned matrix: what it reads runs across, below the vector that it is multiplied with. @param {import("./parts.js").WeightsPart} part @param {Ways} ways */
+function drawWeights({ name, rows, cols, values }, { theme }) {
+  if (!values) return h("div.learned", { title: t("steps.learned-numbers", { name, rows, cols }) }, h("b", {}, lettered(name)), h("span", {}, `${rows} × ${cols}`));
+  return h("div.learned.drawn", {}, sheetOf(name, values, rows, cols, diverging(theme).pixels, signedBy(values)), h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`));
+}
+
 /** Pairs of numbers as hands of a clock: grey before, lit after. @param {import("./parts.js").ClocksPart} part */
 function drawClocks({ name, before, after }) {
   const half = before.length / 2;
@@ -172,28 +230,4 @@ function drawClocks({ name, before, after }) {
       return s("svg", { viewBox: "-10 -10 20 20", "aria-hidden": "true" }, s("circle", { r: 9.5 }), hand("was", before, i, size), hand("is", after, i, size));
     }),
   );
-}
-
-/** Draws nothing larger than it is asked to; kept here so that a picture of a scene has the page's ground. @param {HTMLElement} scene */
-export function pictureOf(scene) {
-  const canvas = document.createElement("canvas");
-  const box = scene.getBoundingClientRect();
-  const context = fit(canvas, box.width, box.height);
-  const colors = look();
-  context.fillStyle = colors.ground;
-  context.fillRect(0, 0, box.width, box.height);
-  for (const one of scene.querySelectorAll("canvas")) {
-    const at = one.getBoundingClientRect();
-    context.imageSmoothingEnabled = false;
-    context.drawImage(one, at.left - box.left, at.top - box.top, at.width, at.height);
-  }
-  context.textBaseline = "middle";
-  context.fillStyle = colors.ink;
-  for (const one of scene.querySelectorAll(".token, .number, .op, .phrase")) {
-    if (one.querySelector(".token, .number")) continue;
-    const at = one.getBoundingClientRect();
-    context.font = `${getComputedStyle(one).fontSize} ${colors.mono}`;
-    context.fillText(one.textContent ?? "", at.left - box.left, at.top - box.top + at.height / 2);
-  }
-  return canvas;
 }

@@ -2,6 +2,7 @@
 /** Saying more: distribution, choice, append, again; and what is kept so that nothing is computed twice. */
 import { number as written } from "../format.js";
 import { label } from "../trace.js";
+import { t } from "../words.js";
 import { math, row as together, sub, words as plain } from "./math.js";
 import { bar, line, number, words } from "./parts.js";
 import { wordStep } from "./saying.js";
@@ -34,11 +35,11 @@ export function generatingSteps(subject, continued) {
 function distribution(subject, stack, tokens, start, i, body, continued) {
   const position = start + i - 1;
   const chosen = tokens[start + i];
-  const logits = has(subject, `${stack}.logits`) ? { ...tensor(`${stack}.logits`, { position }), trace: continued.id } : null;
+  const logits = has(subject, `${stack}.logits`) ? { ...tensor(`${stack}.logits`, { position }), trace: continued } : null;
   return {
     id: `choose-${i}`,
-    title: `What could come after “${label(tokens[position])}”?`,
-    sentence: `The whole text so far has been read. Of all words, ${quoted(chosen)} is said next.`,
+    title: t("gen.could-come", { token: label(tokens[position]) }),
+    sentence: t("gen.could-come-line", { token: quoted(chosen) }),
     formula: () => math("p", "(", sub("y", String(start + i)), "|", sub("y", together("<", String(start + i))), ")"),
     needs: { ...(logits ? { logits } : {}), text: { path: "traces", pick: {}, body } },
     scene(got) {
@@ -55,18 +56,18 @@ function append(tokens, start, i) {
   const shown = tokens.slice(first, start + i + 1);
   return {
     id: `append-${i}`,
-    title: `Append “${label(tokens[start + i])}”, and again`,
-    sentence: "The chosen word is put at the end, and the longer text is read: this loop is all that generation is.",
+    title: t("gen.append", { token: label(tokens[start + i]) }),
+    sentence: t("gen.append-line"),
     needs: {},
     scene: () => ({
       columns: ["token", "number"],
-      titles: ["text", "position"],
+      titles: [t("gen.text"), t("gen.position")],
       lines: shown.map((one, row) => {
         const at = first + row;
         const last = at === start + i;
-        return line([chip(one, { key: last ? `word ${one.id}` : `said ${at}`, result: last }), number({ name: "position", count: true, value: at })], { lit: at >= start });
+        return line([chip(one, { key: last ? `word ${one.id}` : `said ${at}`, result: last }), number({ name: t("gen.position"), count: true, value: at })], { lit: at >= start });
       }),
-      note: first ? `The last ${shown.length} tokens.` : "",
+      note: first ? t("gen.last", { count: shown.length }) : "",
     }),
   };
 }
@@ -81,19 +82,19 @@ function kept(subject, stack, start, count) {
   const without = Array.from({ length: count }, (_, i) => start + i).reduce((sum, x) => sum + x, 0);
   const cached = start + count - 1;
   const numbers = (/** @type {string} */ name, /** @type {number} */ tokens, /** @type {boolean} */ lit) =>
-    line([words(name), number({ name: "keys and values made, in tokens", count: true, value: tokens, key: `count ${name}`, result: lit }), number({ name: "multiplications", count: true, value: tokens * each, strong: true, result: lit }), bar({ name: "multiplications", value: tokens, top: without, result: lit })], { lit });
+    line([words(name), number({ name: t("gen.keys-made"), count: true, value: tokens, key: `count ${name}`, result: lit }), number({ name: t("gen.multiplications"), count: true, value: tokens * each, strong: true, result: lit }), bar({ name: t("gen.multiplications"), value: tokens, top: without, result: lit })], { lit });
   return [
     {
       id: "cache",
-      title: "Keep keys and values",
-      sentence: "Old words get the same keys and values every time, since they never see the new ones. Kept in a cache, each is made only once.",
-      formula: () => math(plain("per token: "), "2", "·", String(layers), "·", String(width), "·", String(block.kv_heads * block.head_dim), "=", written(each)),
+      title: t("gen.cache"),
+      sentence: t("gen.cache-line"),
+      formula: () => math(plain(`${t("gen.per-token")} `), "2", "·", String(layers), "·", String(width), "·", String(block.kv_heads * block.head_dim), "=", written(each)),
       needs: {},
       scene: () => ({
         columns: ["label", "number", "number", "bar"],
-        titles: ["", "tokens", "multiplications", ""],
-        lines: [numbers("again each time", without, false), numbers("kept in a cache", cached, true), line([words("saved"), number({ name: "tokens saved", count: true, value: without - cached, result: true }), number({ name: "multiplications saved", count: true, value: (without - cached) * each, strong: true, result: true }), bar({ name: "saved", value: without - cached, top: without, result: true })])],
-        note: `For ${start} tokens of prompt and ${count} said: what W_K and W_V cost. The cache holds ${2 * layers * block.kv_heads * block.head_dim * cached} numbers.`,
+        titles: ["", t("gen.tokens"), t("gen.multiplications"), ""],
+        lines: [numbers(t("gen.each-time"), without, false), numbers(t("gen.in-cache"), cached, true), line([words(t("gen.saved")), number({ name: t("gen.tokens-saved"), count: true, value: without - cached, result: true }), number({ name: t("gen.multiplications-saved"), count: true, value: (without - cached) * each, strong: true, result: true }), bar({ name: t("gen.saved"), value: without - cached, top: without, result: true })])],
+        note: t("gen.cache-note", { prompt: start, said: count, numbers: 2 * layers * block.kv_heads * block.head_dim * cached }),
       }),
     },
   ];

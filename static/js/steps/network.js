@@ -1,6 +1,7 @@
 // @ts-check
 /** The whole network: tokens, embeddings, positions, block after block, and what is said in the end. */
 import { crosses, label } from "../trace.js";
+import { t } from "../words.js";
 import { clocksOf } from "./attention.js";
 import { lines as below, math, row, sub, sup } from "./math.js";
 import { chart, line, number, op, span, strip, words } from "./parts.js";
@@ -18,13 +19,13 @@ const FURTHEST = 12;
 
 /** @param {Subject} subject @returns {Step[]} nothing where there is no residual stream */
 export function networkSteps(subject) {
-  const { attention, trace, query } = subject;
+  const { attention, trace, query, most } = subject;
   const stack = attention?.block.query_stack ?? Object.keys(trace.tokens).at(-1) ?? "";
   const layers = subject.model.sites.find(({ address }) => address === `${stack}.{layer}.resid.pre`)?.layers;
   if (!attention || !layers || !memoryOf(subject, stack)) return [];
   const tokens = trace.tokens[stack];
   /** @type {Place} */
-  const place = { stack, layers, tokens, token: query, ...around(tokens.length, query) };
+  const place = { stack, layers, tokens, token: query, ...around(tokens.length, query, most) };
   return [
     cut(place),
     embed(place),
@@ -42,17 +43,17 @@ const eachToken = ({ tokens, token, first, last }, parts) =>
   tokens.slice(first, last + 1).map((one, i) => line([chip(one, { key: `token ${first + i}`, query: first + i }), ...parts(first + i)], { lit: first + i === token }));
 
 /** @param {Place} place */
-const cutNote = ({ tokens, first, last }) => (last - first + 1 < tokens.length ? `Tokens ${first} to ${last} of ${tokens.length}.` : "");
+const cutNote = ({ tokens, first, last }) => (last - first + 1 < tokens.length ? t("net.tokens-cut", { first, last, all: tokens.length }) : "");
 
 /** @param {Place} place @returns {Step} */
 function cut(place) {
   const { tokens } = place;
   return {
     id: "tokens",
-    title: "Cut the text into tokens",
-    sentence: `${tokens.length} tokens; each is nothing but its number in the vocabulary.`,
+    title: t("net.cut"),
+    sentence: t("net.cut-line", { count: tokens.length }),
     needs: {},
-    scene: () => ({ columns: ["token", "op", "number"], titles: ["token", "", "number"], lines: eachToken(place, (i) => [op("→"), number({ name: "number in the vocabulary", count: true, value: tokens[i].id, key: `id ${i}`, result: true })]), note: cutNote(place) }),
+    scene: () => ({ columns: ["token", "op", "number"], titles: [t("parts.token"), "", t("net.number")], lines: eachToken(place, (i) => [op("→"), number({ name: t("net.vocabulary"), count: true, value: tokens[i].id, key: `id ${i}`, result: true })]), note: cutNote(place) }),
   };
 }
 
@@ -62,13 +63,13 @@ function embed(place) {
   const need = tensor(`${stack}.embed.token`, { position: `${first}-${last}` });
   return {
     id: "embed",
-    title: "Look each one up: embeddings",
-    sentence: "The number names a row of a learned table. The same word always gets the same vector, wherever it stands.",
+    title: t("net.embed"),
+    sentence: t("net.embed-line"),
     formula: () => math(sub("e", "i"), "=", row("E", "[", sub("t", "i"), "]")),
     needs: { need },
     scene(got) {
       const top = span(got.need.data);
-      return { columns: ["token", "wide"], lines: eachToken(place, (i) => [strip({ name: `embedding of ${label(tokens[i])}`, ...at(need, got.need, "position", i, first), top, key: `e ${i}`, from: `id ${i}`, result: true })]), note: cutNote(place) };
+      return { columns: ["token", "wide"], lines: eachToken(place, (i) => [strip({ name: t("net.embedding-of", { token: label(tokens[i]) }), ...at(need, got.need, "position", i, first), top, key: `e ${i}`, from: `id ${i}`, result: true })]), note: cutNote(place) };
     },
   };
 }
@@ -83,8 +84,8 @@ function positions(subject, place) {
     return [
       {
         id: "positions",
-        title: "Add where it stands",
-        sentence: "Attention alone does not know the order of words: “dog bites man” and “man bites dog” would be the same. So every position has a vector of its own, which is added.",
+        title: t("net.positions"),
+        sentence: t("net.positions-line"),
         formula: () => math("x", "=", "e", "+", "p"),
         needs: { need },
         scene(got) {
@@ -94,8 +95,8 @@ function positions(subject, place) {
           const waves = Math.abs(norm(row0) ** 2 - width / 2) < 1e-3 * width;
           return {
             columns: ["token", "wide"],
-            lines: eachToken(place, (i) => [strip({ name: `position ${i}`, ...at(need, got.need, "position", i, first), top: span(got.need.data), key: `p ${i}`, result: true })]),
-            note: waves ? "These are sines and cosines of the position, each pair slower than the one before." : "These vectors were learned, one for each position.",
+            lines: eachToken(place, (i) => [strip({ name: t("net.position-of", { index: i }), ...at(need, got.need, "position", i, first), top: span(got.need.data), key: `p ${i}`, result: true })]),
+            note: t(waves ? "net.waves" : "net.learned"),
           };
         },
       },
@@ -109,14 +110,14 @@ function positions(subject, place) {
     return [
       {
         id: "positions",
-        title: "Turn by the position",
-        sentence: "Nothing is added to the embedding: each query and key is turned, pair by pair, by an angle that grows with its position. Grey is before, bright is after.",
+        title: t("net.turn"),
+        sentence: t("net.turn-line"),
         formula: () => math("q", "=", sub("R", "i"), sub("q", "raw")),
         needs,
         scene: (got) => ({
           columns: ["token", "wide"],
           lines: tokens.slice(0, until + 1).map((one, i) => line([chip(one, { key: `token ${i}` }), { ...clocksOf(label(one), at(needs.before, got.before, "query", i).values, at(needs.after, got.after, "query", i).values), source: at(needs.after, got.after, "query", i).source }])),
-          note: `The first ${until + 1} queries of layer ${subject.layer}, head ${head}.`,
+          note: t("net.turn-note", { count: until + 1, layer: subject.layer, head }),
         }),
       },
     ];
@@ -127,8 +128,8 @@ function positions(subject, place) {
   return [
     {
       id: "positions",
-      title: "Learn what a distance is worth",
-      sentence: "Nothing is added to the embedding: every score gains a learned number that depends only on how far apart the two words are.",
+      title: t("net.distance"),
+      sentence: t("net.distance-line"),
       formula: () => math("s", "=", row("q", "·", "k"), "+", sub("b", row("j", "−", "i"))),
       needs: { need },
       scene(got) {
@@ -138,14 +139,14 @@ function positions(subject, place) {
         const width = 2 * far + 1;
         return {
           columns: ["token", "number", "bar"],
-          titles: ["key − query", "bias", ""],
+          titles: [t("net.key-query"), t("parts.bias"), ""],
           lines: Array.from({ length: width }, (_, i) => {
             const distance = i - far;
             const value = got.need.data[from + i];
             const most = span(got.need.data);
-            return line([words(distance > 0 ? `+${distance}` : String(distance).replace("-", "−")), number({ name: "bias", value, source: `tensors/${bias}?head=${head}&distance=${from + i}`, result: true }), { kind: "bar", name: "bias", value, top: most, signed: true, result: true }], { lit: distance === 0 });
+            return line([words(distance > 0 ? `+${distance}` : String(distance).replace("-", "−")), number({ name: t("parts.bias"), value, source: `tensors/${bias}?head=${head}&distance=${from + i}`, result: true }), { kind: "bar", name: t("parts.bias"), value, top: most, signed: true, result: true }], { lit: distance === 0 });
           }),
-          note: `Head ${head}; the same in every layer.`,
+          note: t("net.distance-note", { head }),
         };
       },
     },
@@ -165,23 +166,23 @@ function entrance(subject, { stack, tokens, token }) {
   return [
     {
       id: "enter",
-      title: normed ? "Add, normalise: the residual stream begins" : "Add: the residual stream begins",
-      sentence: `This one vector of ${who} now runs through all layers; every block reads it and adds to it.`,
+      title: t(normed ? "net.enter-norm" : "net.enter"),
+      sentence: t("net.enter-line", { token: who }),
       formula: () => math("x", "=", normed ? row("norm", "(", "e", "+", "p", needs.segment ? row("+", "s") : row(), ")") : row("e", "+", "p")),
       needs,
       scene(got) {
-        const lines = [line([words("word"), strip({ name: `embedding of ${label(tokens[token])}`, ...whole(needs.word, got.word), top: span(got.word.data), key: `e ${token}` })])];
-        lines.push(line([words("+ position"), strip({ name: `position ${token}`, ...whole(needs.position, got.position), top: span(got.word.data), key: `p ${token}` })]));
-        if (needs.segment) lines.push(line([words("+ sentence"), strip({ name: "which of two sentences", ...whole(needs.segment, got.segment), top: span(got.word.data) })]));
-        lines.push(line([words("= x"), strip({ name: "residual stream", ...whole(needs.stream, got.stream), key: "x", from: `e ${token}`, result: true })]));
+        const lines = [line([words(t("net.word")), strip({ name: t("net.embedding-of", { token: label(tokens[token]) }), ...whole(needs.word, got.word), top: span(got.word.data), key: `e ${token}` })])];
+        lines.push(line([words(`+ ${t("net.position")}`), strip({ name: t("net.position-of", { index: token }), ...whole(needs.position, got.position), top: span(got.word.data), key: `p ${token}` })]));
+        if (needs.segment) lines.push(line([words(`+ ${t("net.sentence")}`), strip({ name: t("net.which-sentence"), ...whole(needs.segment, got.segment), top: span(got.word.data) })]));
+        lines.push(line([words("= x"), strip({ name: t("parts.stream"), ...whole(needs.stream, got.stream), key: "x", from: `e ${token}`, result: true })]));
         return { columns: ["label", "wide"], lines };
       },
     },
   ];
 }
 
-/** @type {Record<string, string>} */
-const NAMES = { self: "self-attention", cross: "attention to the source", mlp: "the feed-forward layer" };
+/** @param {string} block */
+const nameOf = (block) => t(`net.block-${block}`);
 
 /** The blocks of a layer, in their order. @param {Subject} subject @param {string} stack */
 const blocksOf = (subject, stack) => ["self", "cross", "mlp"].filter((block) => has(subject, `${stack}.0.${block}.out`) && streamsOf(subject, stack, 0, block));
@@ -196,25 +197,21 @@ function blocks(subject, { stack, tokens, token }, index) {
     /** @type {Record<string, import("./tensors.js").Need>} */
     const needs = { before: tensor(streams.before, pick), out: tensor(`${stack}.${index}.${block}.out`, pick), after: tensor(streams.after, pick) };
     if (block === "mlp") needs.inner = tensor(`${stack}.${index}.mlp.post`, pick);
-    const says = {
-      self: `${who} looks at the other words and takes what the heads bring.`,
-      cross: `${who} looks at the source and takes what the heads bring.`,
-      mlp: `Without looking at other words, ${who} goes through many hidden units and back.`,
-    }[block];
-    const later = normed?.when === "after" ? " Then the sum is normalised." : normed ? " It reads a normalised copy." : "";
+    const says = t(`net.says-${block}`, { token: who });
+    const later = normed ? ` ${t(normed.when === "after" ? "net.then-normalised" : "net.reads-normalised")}` : "";
     return {
       id: `layer-${index}-${block}`,
-      title: `Layer ${index}: ${NAMES[block]}${normed?.when === "after" ? ", add & norm" : ", add"}`,
+      title: t(normed?.when === "after" ? "net.layer-block-norm" : "net.layer-block", { layer: index, block: nameOf(block) }),
       sentence: `${says}${later}`,
       formula: () => math(sup("x", "′"), "=", normed?.when === "after" ? row("norm", "(", "x", "+", block === "mlp" ? "FFN" : "Attn", "(", "x", ")", ")") : row("x", "+", block === "mlp" ? "FFN" : "Attn", "(", normed ? "norm" : "", "(", "x", ")", ")")),
       needs,
       scene(got) {
         const top = span(got.before.data, got.after.data);
-        const lines = [line([words("x"), strip({ name: "residual stream before", ...whole(needs.before, got.before), top, key: "x" })])];
-        if (got.inner) lines.push(line([words("hidden"), strip({ name: "hidden units after the activation", ...whole(needs.inner, got.inner), key: "inner", from: "x" })]));
-        lines.push(line([words(`+ ${block === "mlp" ? "FFN" : "attention"}`), strip({ name: "what the block writes", ...whole(needs.out, got.out), top, key: "out", from: got.inner ? "inner" : "x", result: true })]));
-        if (normed?.when === "after") lines.push(line([words("= sum"), strip({ name: "their sum", values: added(got.before.data, got.out.data), top, from: "out" })]));
-        lines.push(line([words(normed?.when === "after" ? "norm" : "= x′"), strip({ name: "residual stream after", ...whole(needs.after, got.after), top, key: "after", from: "out", result: true })]));
+        const lines = [line([words("x"), strip({ name: t("parts.stream-before"), ...whole(needs.before, got.before), top, key: "x" })])];
+        if (got.inner) lines.push(line([words(t("net.hidden")), strip({ name: t("net.hidden-units"), ...whole(needs.inner, got.inner), key: "inner", from: "x" })]));
+        lines.push(line([words(`+ ${block === "mlp" ? "FFN" : t("net.attention")}`), strip({ name: t("parts.writes"), ...whole(needs.out, got.out), top, key: "out", from: got.inner ? "inner" : "x", result: true })]));
+        if (normed?.when === "after") lines.push(line([words(`= ${t("parts.sum")}`), strip({ name: t("parts.their-sum"), values: added(got.before.data, got.out.data), top, from: "out" })]));
+        lines.push(line([words(normed?.when === "after" ? t("parts.norm") : "= x′"), strip({ name: t("parts.stream-after"), ...whole(needs.after, got.after), top, key: "after", from: "out", result: true })]));
         return { columns: ["label", "wide"], lines };
       },
     };
@@ -229,17 +226,17 @@ function layer(subject, { stack, tokens, token, layers }, index) {
   const needs = { before: tensor(`${stack}.${index}.resid.pre`, pick), after: tensor(`${stack}.${index}.resid.post`, pick), ...Object.fromEntries(own.map((block) => [block, tensor(`${stack}.${index}.${block}.out`, pick)])) };
   return {
     id: `layer-${index}`,
-    title: `Layer ${index}${index === layers - 1 ? ", the last" : ""}`,
-    sentence: `The same again with other weights: ${quoted(tokens[token])} takes from other words, thinks, and goes on.`,
+    title: t(index === layers - 1 ? "net.layer-last" : "net.layer", { layer: index }),
+    sentence: t("net.layer-line", { token: quoted(tokens[token]) }),
     needs,
     scene(got) {
       const top = span(got.before.data, got.after.data);
       return {
         columns: ["label", "wide"],
         lines: [
-          line([words("x"), strip({ name: "residual stream before", ...whole(needs.before, got.before), top, key: "x", from: "after" })]),
-          ...own.map((block) => line([words(`+ ${block === "mlp" ? "FFN" : block}`), strip({ name: `what ${NAMES[block]} writes`, ...whole(needs[block], got[block]), top, key: block, from: "x" })])),
-          line([words("→ x′"), strip({ name: "residual stream after", ...whole(needs.after, got.after), top, key: "after", from: "mlp", result: true })]),
+          line([words("x"), strip({ name: t("parts.stream-before"), ...whole(needs.before, got.before), top, key: "x", from: "after" })]),
+          ...own.map((block) => line([words(`+ ${block === "mlp" ? "FFN" : block}`), strip({ name: t("net.what-writes", { block: nameOf(block) }), ...whole(needs[block], got[block]), top, key: block, from: "x" })])),
+          line([words("→ x′"), strip({ name: t("parts.stream-after"), ...whole(needs.after, got.after), top, key: "after", from: "mlp", result: true })]),
         ],
       };
     },
@@ -253,15 +250,15 @@ function growth(subject, { stack, tokens, token, layers }) {
   const after = normOf(subject, stack, 0, "mlp")?.when === "after";
   return {
     id: "growth",
-    title: "How long the vector is, layer by layer",
+    title: t("net.growth"),
     sentence: after
-      ? `The sum is normalised after every block, so the vector of ${quoted(tokens[token])} keeps about its length.`
-      : `Blocks only add: the residual stream of ${quoted(tokens[token])} grows on its way, and is normalised once at the end.`,
+      ? t("net.growth-norm", { token: quoted(tokens[token]) })
+      : t("net.growth-line", { token: quoted(tokens[token]) }),
     formula: () => below(["‖", "x", "‖", "=", row("√", row("∑", sup("x", "2")))]),
     needs,
     scene(got) {
       const values = all.map((_, i) => norm(got[`x${i}`].data));
-      return { columns: ["wide"], lines: [line([chart({ name: "norm of the residual stream", values, labels: values.map((_, i) => (i < layers ? `layer ${i}` : "the end")), marked: layers, result: true })])] };
+      return { columns: ["wide"], lines: [line([chart({ name: t("net.growth-name"), values, labels: values.map((_, i) => (i < layers ? t("state.where", { layer: i }) : t("net.end"))), marked: layers, result: true })])] };
     },
   };
 }

@@ -11,12 +11,14 @@
 /** @typedef {Common & {kind: "number", value: number, name: string, strong?: boolean, count?: boolean}} NumberPart count: a whole number, written as it is */
 /** @typedef {Common & {kind: "bar", value: number, top: number, name: string, signed?: boolean}} BarPart */
 /** @typedef {Common & {kind: "matrix", name: string, values: ArrayLike<number>, rows: number, cols: number, labels?: string[], across?: string[], weights?: boolean, mark?: [number, number], large?: boolean, fades?: number}} MatrixPart fades: rows from here on are not there yet */
-/** @typedef {Common & {kind: "weights", name: string, rows: number, cols: number}} WeightsPart learned, and only named here */
+/** @typedef {Common & {kind: "weights", name: string, rows: number, cols: number, values?: ArrayLike<number>}} WeightsPart learned; only named where it is too large to be drawn */
 /** @typedef {Common & {kind: "op", text: string}} OpPart */
 /** @typedef {Common & {kind: "phrase", text: string}} WordsPart */
 /** @typedef {Common & {kind: "chart", name: string, values: ArrayLike<number>, labels: string[], marked?: number, sources?: string[]}} ChartPart */
 /** @typedef {Common & {kind: "clocks", name: string, before: ArrayLike<number>, after: ArrayLike<number>}} ClocksPart pairs of numbers, turned */
-/** @typedef {TokenPart | StripPart | NumberPart | BarPart | MatrixPart | WeightsPart | OpPart | WordsPart | ChartPart | ClocksPart} Part */
+/** @typedef {Common & {kind: "curves", name: string, labels: string[], curves: {name: string, values: number[]}[]}} CurvesPart several rows of numbers over the same words */
+/** @typedef {Common & {kind: "ranked", name: string, rows: {text: string, value: number, lit: boolean}[]}} RankedPart */
+/** @typedef {TokenPart | StripPart | NumberPart | BarPart | MatrixPart | WeightsPart | OpPart | WordsPart | ChartPart | CurvesPart | RankedPart | ClocksPart} Part */
 
 /** @typedef {{parts: Part[], lit?: boolean, never?: boolean, result?: boolean}} Line */
 
@@ -40,7 +42,7 @@
  * @property {(got: import("./tensors.js").All) => Scene} scene
  */
 
-/** @typedef {{id: string, name: string, steps: Step[], first?: object, grow?: (trace: import("../trace.js").TraceBody) => Step[]}} Storyboard first: the request whose trace its steps are made of, where they need another than the one at hand */
+/** @typedef {{id: string, name: string, steps: Step[], gather?: (api: import("../api.js").Api) => Promise<Step[]>}} Storyboard gather: makes its steps where they need more than the trace at hand */
 
 /** @template {Part["kind"]} K @param {K} kind */
 const maker = (kind) => (/** @type {Omit<Extract<Part, {kind: K}>, "kind">} */ given) => /** @type {Extract<Part, {kind: K}>} */ ({ kind, ...given });
@@ -53,6 +55,8 @@ export const matrix = maker("matrix");
 export const weights = maker("weights");
 export const chart = maker("chart");
 export const clocks = maker("clocks");
+export const curves = maker("curves");
+export const ranked = maker("ranked");
 /** @param {string} text @param {Partial<OpPart>} [more] */
 export const op = (text, more = {}) => /** @type {OpPart} */ ({ kind: "op", text, ...more });
 /** @param {string} text @param {Partial<WordsPart>} [more] */

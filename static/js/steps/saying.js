@@ -1,6 +1,7 @@
 // @ts-check
 /** What a network says in the end: the next word, a masked word, a class, or a number. */
 import { label, textOf } from "../trace.js";
+import { t } from "../words.js";
 import { frac, math, row, sub, sum, sup } from "./math.js";
 import { bar, line, number, op, token } from "./parts.js";
 import { has, MOST, quoted } from "./subject.js";
@@ -20,11 +21,11 @@ export function sayingSteps({ model, trace }, asked) {
   const at = prediction.positions?.find(({ position }) => position === asked) ?? prediction.positions?.at(-1);
   const logits = `${prediction.stack}.logits`;
   if (at) return [wordStep("say", tokens, at, has(/** @type {Subject} */ ({ model, trace }), logits) ? tensor(logits, { position: at.position }) : null)];
-  if (prediction.labels) return [shares("say", "Say the class of the text", "One number for each class; the softmax turns them into shares that add up to 1.", prediction.labels.map(({ label: name, probability }) => ({ name, probability })))];
-  if (prediction.token_labels) return [shares("say", "Say a class for each token", "Every token's last vector becomes one number for each class; the likeliest class of each is shown.", prediction.token_labels.slice(0, MOST).map(({ label: name, probability }, i) => ({ name: `${label(tokens[i])}: ${name}`, probability })))];
+  if (prediction.labels) return [shares("say", t("say.class"), t("say.class-line"), prediction.labels.map(({ label: name, probability }) => ({ name, probability })))];
+  if (prediction.token_labels) return [shares("say", t("say.class-each"), t("say.class-each-line"), prediction.token_labels.slice(0, MOST).map(({ label: name, probability }, i) => ({ name: `${label(tokens[i])}: ${name}`, probability })))];
   if (prediction.number !== undefined) {
     const value = prediction.number;
-    return [{ id: "say", title: "Say the number", sentence: "One linear layer turns the last vector into the number that comes next.", needs: {}, scene: () => ({ columns: ["token", "number"], lines: [line([token({ text: "next" }), number({ name: "what the network says", value, strong: true, result: true })], { lit: true })] }) }];
+    return [{ id: "say", title: t("say.number"), sentence: t("say.number-line"), needs: {}, scene: () => ({ columns: ["token", "number"], lines: [line([token({ text: t("say.next") }), number({ name: t("say.network"), value, strong: true, result: true })], { lit: true })] }) }];
   }
   return [];
 }
@@ -38,8 +39,8 @@ function shares(id, title, sentence, all) {
     needs: {},
     scene: () => ({
       columns: ["token", "number", "bar"],
-      titles: ["", "probability", ""],
-      lines: all.map(({ name, probability }, i) => line([token({ text: name }), number({ name: "probability", value: probability, strong: true, key: `p ${i}`, result: true }), bar({ name: "probability", value: probability, top: 1, result: true })])),
+      titles: ["", t("parts.probability"), ""],
+      lines: all.map(({ name, probability }, i) => line([token({ text: name }), number({ name: t("parts.probability"), value: probability, strong: true, key: `p ${i}`, result: true }), bar({ name: t("parts.probability"), value: probability, top: 1, result: true })])),
     }),
   };
 }
@@ -54,25 +55,25 @@ export function wordStep(id, tokens, { position, top }, logits) {
   const masked = read?.special && position < tokens.length - 1;
   return {
     id,
-    title: masked ? "Fill the masked word" : "Say the next word",
-    sentence: `The last vector of ${read ? quoted(read) : "the text"} is compared with every entry of the vocabulary; the softmax turns these logits into probabilities.`,
+    title: t(masked ? "say.masked" : "say.word"),
+    sentence: t("say.word-line", { token: read ? quoted(read) : t("say.text") }),
     formula: () => math("p", "=", frac(sup("e", "ℓ"), row(sum("j"), sup("e", sub("ℓ", "j"))))),
     needs: logits ? { logits } : {},
     scene: (got) => ({
       columns: ["token", ...(logits ? ["number", "op"] : []), "number", "bar"],
-      titles: ["", ...(logits ? ["logit", ""] : []), "probability", ""],
+      titles: ["", ...(logits ? [t("parts.logit"), ""] : []), t("parts.probability"), ""],
       lines: top.slice(0, SHOWN).map((candidate, i) =>
         line(
           [
             token({ text: textOf(/** @type {any} */ (candidate)), key: `word ${candidate.id}` }),
-            ...(logits ? [number({ name: "logit", ...one(logits, got.logits, "vocab", candidate.id), key: `logit ${candidate.id}` }), op("→")] : []),
-            number({ name: "probability", value: candidate.probability, strong: true, key: `p ${candidate.id}`, from: `logit ${candidate.id}`, result: true }),
-            bar({ name: "probability", value: candidate.probability, top: 1, result: true }),
+            ...(logits ? [number({ name: t("parts.logit"), ...one(logits, got.logits, "vocab", candidate.id), key: `logit ${candidate.id}` }), op("→")] : []),
+            number({ name: t("parts.probability"), value: candidate.probability, strong: true, key: `p ${candidate.id}`, from: `logit ${candidate.id}`, result: true }),
+            bar({ name: t("parts.probability"), value: candidate.probability, top: 1, result: true }),
           ],
           { lit: i === 0 },
         ),
       ),
-      note: logits ? `The ${Math.min(SHOWN, top.length)} likeliest of ${got.logits.data.length} entries.` : "",
+      note: logits ? t("say.likeliest", { shown: Math.min(SHOWN, top.length), all: got.logits.data.length }) : "",
     }),
   };
 }

@@ -1,13 +1,15 @@
 // @ts-check
 /** What a storyboard is about: a model's own description, a trace, and the places that are in focus. */
 import { crosses, label, quiet } from "../trace.js";
+import { t } from "../words.js";
 import { token } from "./parts.js";
+import { tensor } from "./tensors.js";
 
 /** @typedef {{address: string, layers: number | null, axes: string[], meaning: string, derived: boolean}} SiteRow of GET /models/{id} */
 
 /**
  * @typedef {object} Subject
- * @property {{id: string, name: string, sites: SiteRow[], generates: boolean | null, width: number}} model
+ * @property {{id: string, name: string, family: string, sites: SiteRow[], generates: boolean | null, width: number, learned: import("./learned.js").Parameter[]}} model
  * @property {import("../trace.js").TraceBody} trace
  * @property {import("../trace.js").Attention | null} attention the block in focus
  * @property {number} layer
@@ -15,12 +17,15 @@ import { token } from "./parts.js";
  * @property {number} query
  * @property {number} key
  * @property {number[]} keys those that are shown: all, or the strongest of very many
+ * @property {number} most so many tokens are shown at once
  * @property {import("../recurrent.js").RecurrentSite[]} recurrent
  * @property {import("../recurrent.js").RecurrentSite | null} site
  */
 
 /** So many tokens at once can be told apart. */
 export const MOST = 24;
+/** So many can be read from the back row. */
+export const MOST_PROJECTED = 8;
 
 /** An address as the model lists it, without the layer's number. @param {string} address */
 const general = (address) => address.replace(/\.\d+\./, ".{layer}.");
@@ -48,6 +53,16 @@ export function streamsOf(subject, stack, layer, block) {
   return index > 0 ? { before: named(marks[index - 1]), after: named(marks[index]) } : null;
 }
 
+/** The state that a recurrent decoder looks back with: of this step, or of the one before where it looks before it reads; null where no cell is. @param {Subject} subject @param {import("../trace.js").Attention} attention @param {number} query */
+export function askingState(subject, { stack, block }, query) {
+  const layers = subject.model.sites.find(({ address }) => address === `${stack}.{layer}.cell.hidden`)?.layers;
+  if (!layers) return null;
+  const cell = `${stack}.${layers - 1}.cell`;
+  const before = order(subject, `${stack}.0.${block.name}.q`) < order(subject, `${cell}.hidden`);
+  const at = before ? query - 1 : query;
+  return { before, need: at < 0 ? tensor(`${cell}.start.hidden`) : tensor(`${cell}.hidden`, { position: at }) };
+}
+
 /** The last states of a stack, that another stack looks at; null where they are no residual stream. @param {Subject} subject @param {string} stack */
 export function memoryOf(subject, stack) {
   const layers = subject.model.sites.find(({ address }) => address === `${stack}.{layer}.resid.post`)?.layers;
@@ -57,14 +72,17 @@ export function memoryOf(subject, stack) {
 /** @param {import("../trace.js").Token} one @param {Partial<import("./parts.js").TokenPart>} [more] */
 export const chip = (one, more = {}) => token({ text: label(one), quiet: quiet(one), ...more });
 
+/** What belongs to a token: q of it. @param {string} what @param {import("../trace.js").Token} one */
+export const named = (what, one) => t("parts.of", { what, token: label(one) });
+
 /** A sentence's name for a token. @param {import("../trace.js").Token} one */
 export const quoted = (one) => `“${label(one)}”`;
 
 /** Whether a query may not look at a key. @param {import("../trace.js").Attention} attention @param {number} query @param {number} key */
 export const hidden = (attention, query, key) => attention.block.causal && !crosses(attention) && key > query;
 
-/** At most `MOST` neighbours around one of them. @param {number} length @param {number} middle @returns {{first: number, last: number}} */
-export function around(length, middle) {
-  const first = Math.max(0, Math.min(middle - MOST / 2, length - MOST));
-  return { first, last: Math.min(length, first + MOST) - 1 };
+/** At most so many neighbours around one of them. @param {number} length @param {number} middle @param {number} [most] @returns {{first: number, last: number}} */
+export function around(length, middle, most = MOST) {
+  const first = Math.max(0, Math.min(middle - most / 2, length - most));
+  return { first, last: Math.min(length, first + most) - 1 };
 }

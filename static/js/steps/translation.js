@@ -1,14 +1,26 @@
 // @ts-check
 /** From a source to a target: read once, then one word after another, looking back each time. */
-import { attentions, crosses, label } from "../trace.js";
+import { attentions, crosses, label, textOf } from "../trace.js";
+import { t } from "../words.js";
 import { math, row, sub } from "./math.js";
-import { line, matrix, number, span, strip, words } from "./parts.js";
+import { line, matrix, ranked, span, strip, words } from "./parts.js";
 import { probability } from "./saying.js";
 import { around, chip, has, memoryOf, quoted } from "./subject.js";
 import { at, tensor, whole } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
+
+/** So many words that could be said are named. */
+const NAMED = 5;
+
+/** The likeliest next words, and the one that is said. @param {import("./tensors.js").All} got @param {import("../trace.js").Token} next */
+function alternatives(got, next) {
+  const top = (got.text.body?.prediction?.positions?.at(-1)?.top ?? []).slice(0, NAMED);
+  const rows = top.map((one) => ({ text: textOf(/** @type {any} */ (one)), value: one.probability, lit: one.id === next.id }));
+  if (!rows.some(({ lit }) => lit) && got.logits) rows.push({ text: label(next), value: probability(got.logits.data, next.id), lit: true });
+  return rows;
+}
 
 /** @param {Subject} subject @returns {Step[]} nothing where no stack looks at another */
 export function translationSteps(subject) {
@@ -25,48 +37,48 @@ export function translationSteps(subject) {
   const weights = tensor(`${to}.${layer}.${cross.block.name}.pattern`, { head, query: `${rows.first}-${rows.last}`, key: `${cols.first}-${cols.last}` });
   const states = tensor(memory, { position: `${cols.first}-${cols.last}` });
   const logits = `${to}.logits`;
-  const where = cross.layers * cross.heads > 1 ? `layer ${layer}, head ${head}` : "its one head";
+  const where = cross.layers * cross.heads > 1 ? t("trans.where", { layer, head }) : t("trans.one-head");
   const across = source.slice(cols.first, cols.last + 1).map(label);
   const names = target.slice(rows.first, rows.last + 1).map(label);
   /** @type {Step[]} */
   const steps = [
     {
       id: "encode",
-      title: "Read the source, once",
-      sentence: `All ${source.length} tokens of the source become vectors, before a single word is said. They stay as they are.`,
+      title: t("trans.read"),
+      sentence: t("trans.read-line", { count: source.length }),
       formula: () => math("M", "=", "encode", "(", "x", ")"),
       needs: { states },
       scene: (got) => ({
         columns: ["token", "wide"],
-        lines: source.slice(cols.first, cols.last + 1).map((one, i) => line([chip(one, { key: `source ${i}` }), strip({ name: `state of ${label(one)}`, ...at(states, got.states, "position", i), top: span(got.states.data), key: `m ${i}`, result: true })])),
+        lines: source.slice(cols.first, cols.last + 1).map((one, i) => line([chip(one, { key: `source ${i}` }), strip({ name: t("parts.state-of", { token: label(one) }), ...at(states, got.states, "position", i), top: span(got.states.data), key: `m ${i}`, result: true })])),
       }),
     },
   ];
-  for (let t = rows.first; t <= rows.last; t++) {
-    const read = target[t];
-    const next = target[t + 1] ?? null;
+  for (let now = rows.first; now <= rows.last; now++) {
+    const read = target[now];
+    const next = target[now + 1] ?? null;
     /** @type {Record<string, import("./tensors.js").Need>} */
     const needs = { weights };
-    if (next && has(subject, logits)) needs.logits = tensor(logits, { position: t });
+    if (next) needs.text = { path: "traces", pick: {}, body: { model: trace.model, text: trace.text, said: target.slice(1, now + 1).map(({ id }) => id) } };
+    if (next && has(subject, logits)) needs.logits = tensor(logits, { position: now });
     steps.push({
-      id: `word-${t}`,
-      title: next ? `Say “${label(next)}”` : "The whole alignment",
-      sentence: next ? `Having said ${quoted(read)}, the decoder looks back at the source, a new row, and says ${quoted(next)}.` : "Row by row, this is where each target word looked in the source.",
-      formula: () => math(sub("y", String(t + 1)), "=", "decode", "(", sub("y", row("≤", String(t))), ",", "M", ")"),
+      id: `word-${now}`,
+      title: next ? t("trans.say", { token: label(next) }) : t("trans.alignment"),
+      sentence: next ? t("trans.say-line", { before: quoted(read), token: quoted(next) }) : t("trans.alignment-line"),
+      formula: () => math(sub("y", String(now + 1)), "=", "decode", "(", sub("y", row("≤", String(now))), ",", "M", ")"),
       needs,
       scene(got) {
-        const chance = next && got.logits ? probability(got.logits.data, next.id) : null;
+        const top = next ? alternatives(got, next) : null;
         return {
-          columns: ["matrix-large", "label", "number"],
-          titles: ["α", next ? "says" : "", chance === null ? "" : "p"],
+          columns: ["matrix-large", "choices"],
+          titles: ["α", top ? t("trans.could-be-said") : ""],
           lines: [
             line([
-              matrix({ name: `cross-attention, ${where}`, ...whole(weights, got.weights), rows: names.length, cols: across.length, labels: names, across, weights: true, large: true, mark: [t - rows.first, -1], fades: next ? t - rows.first + 1 : undefined, key: "A" }),
-              next ? chip(next, { key: `said ${t + 1}`, lit: true, result: true }) : words(""),
-              chance === null ? words("") : number({ name: `probability of ${label(next)}`, value: chance, strong: true, result: true }),
+              matrix({ name: t("trans.weights", { where }), ...whole(weights, got.weights), rows: names.length, cols: across.length, labels: names, across, weights: true, large: true, mark: [now - rows.first, -1], fades: next ? now - rows.first + 1 : undefined, key: "A" }),
+              top ? ranked({ name: t("parts.probability"), rows: top, key: `said ${now + 1}`, result: true }) : words(""),
             ]),
           ],
-          note: `Rows: target; columns: source; ${where}.`,
+          note: t("trans.note", { where }),
         };
       },
     });

@@ -2,7 +2,9 @@
 /** Recurrent networks: one time step after another, with gates, cell and hidden state; and what is looked back at. */
 import { isShare, partName, whereName } from "../recurrent.js";
 import { label } from "../trace.js";
-import { lines as below, math, row, sub } from "./math.js";
+import { t } from "../words.js";
+import { lines as below, math, row, sub, sum } from "./math.js";
+import { learned, parameter, sheet } from "./learned.js";
 import { line, matrix, strip, words } from "./parts.js";
 import { sayingSteps } from "./saying.js";
 import { chip, has, quoted } from "./subject.js";
@@ -48,7 +50,8 @@ function laws(own) {
 }
 
 /** One step in slow motion. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @returns {Step[]} */
-function inside({ trace, recurrent }, own, time, times) {
+function inside(subject, own, time, times) {
+  const { trace, recurrent } = subject;
   const [hidden, cell, input] = ["hidden", "cell", "input"].map((part) => find(own, part));
   if (!hidden || !input) return [];
   const one = trace.tokens[hidden.stack][time];
@@ -59,27 +62,28 @@ function inside({ trace, recurrent }, own, time, times) {
   const base = { x: here(input), h: before(hidden, time, times) };
   const place = whereName(hidden, recurrent);
   const top = (/** @type {import("./tensors.js").All} */ got) => [
-    line([words("x"), strip({ name: `what ${label(one)} brings`, ...whole(base.x, got.x), key: "x" })]),
-    line([words("h before"), strip({ name: "state before", ...whole(base.h, got.h), top: 1, key: "h before" })]),
+    line([words("x"), strip({ name: t("time.brings", { token: label(one) }), ...whole(base.x, got.x), key: "x" })]),
+    line([words(t("parts.before", { name: "h" })), strip({ name: t("parts.state-before"), ...whole(base.h, got.h), top: 1, key: "h before" })]),
   ];
   const rows = () => laws(own);
   /** @type {Step[]} */
   const steps = [
     {
       id: "read",
-      title: "Read a word, remember the state",
-      sentence: `At every step the cell has two things: the word ${quoted(one)}, and the state that it carried along (${place}).`,
+      title: t("time.read"),
+      sentence: t("time.read-line", { token: quoted(one), place }),
       formula: () => math(sub("x", "t"), ",", sub("h", row("t", "−", "1"))),
       needs: base,
       scene: (got) => ({ columns: ["label", "wide"], lines: top(got) }),
     },
   ];
+  steps.push(...matrices(subject, base, { hidden, gates, time, letter, name: label(one) }));
   if (gates.length) {
     const needs = { ...base, ...Object.fromEntries(gates.map((gate) => [gate.part, here(gate)])) };
     steps.push({
       id: "gates",
-      title: "Ask the gates",
-      sentence: gru ? "Reset says how much of the old state the candidate may see, update how much of it stays: from 0, closed, to 1, open." : "Forget says how much of the memory stays, input how much is let in, output how much is shown: from 0, closed, to 1, open.",
+      title: t("time.gates"),
+      sentence: t(gru ? "time.gates-gru" : "time.gates-lstm"),
       formula: () => below(...rows().slice(0, 2)),
       needs,
       scene: (got) => ({
@@ -93,18 +97,18 @@ function inside({ trace, recurrent }, own, time, times) {
     const needs = { before: before(cell, time, times), forget: here(forget), input: here(input_), candidate: here(candidate), cell: here(cell) };
     steps.push({
       id: "cell",
-      title: "Forget, and write: the cell",
-      sentence: "Unit by unit, what the forget gate keeps of the old memory, and what the input gate lets in of the candidate.",
+      title: t("time.cell"),
+      sentence: t("time.cell-line"),
       formula: () => below(rows()[2]),
       needs,
       scene: (got) => ({
         columns: ["label", "wide"],
         lines: [
-          line([words("c before"), strip({ name: "cell before", ...whole(needs.before, got.before), top: 1, key: "c before" })]),
-          line([words("∘ f"), strip({ name: "forget gate", ...whole(needs.forget, got.forget), share: true, key: "gate.forget" })]),
-          line([words("+ i"), strip({ name: "input gate", ...whole(needs.input, got.input), share: true, key: "gate.input" })]),
-          line([words("∘ g"), strip({ name: "candidate", ...whole(needs.candidate, got.candidate), top: 1, key: "gate.candidate" })]),
-          line([words("= c"), strip({ name: "cell", ...whole(needs.cell, got.cell), top: 1, key: "cell", from: "c before", result: true })]),
+          line([words(t("parts.before", { name: "c" })), strip({ name: t("time.cell-before"), ...whole(needs.before, got.before), top: 1, key: "c before" })]),
+          line([words("∘ f"), strip({ name: t("state.gate-forget"), ...whole(needs.forget, got.forget), share: true, key: "gate.forget" })]),
+          line([words("+ i"), strip({ name: t("state.gate-input"), ...whole(needs.input, got.input), share: true, key: "gate.input" })]),
+          line([words("∘ g"), strip({ name: t("state.gate-candidate"), ...whole(needs.candidate, got.candidate), top: 1, key: "gate.candidate" })]),
+          line([words("= c"), strip({ name: t("time.cell-name"), ...whole(needs.cell, got.cell), top: 1, key: "cell", from: "c before", result: true })]),
         ],
       }),
     });
@@ -114,20 +118,55 @@ function inside({ trace, recurrent }, own, time, times) {
   const needs = { ...base, hidden: here(hidden), ...(last ?? {}) };
   steps.push({
     id: "hidden",
-    title: "The new state",
-    sentence: cell ? "The output gate decides how much of the memory is shown: this is the state that goes on, and all that others see." : gru ? "The update gate mixes the candidate with the state before: this is the state that goes on." : "A sum of both, squeezed by tanh: this is the state that goes on.",
+    title: t("time.new-state"),
+    sentence: t(cell ? "time.new-lstm" : gru ? "time.new-gru" : "time.new-rnn"),
     formula: () => below(/** @type {any} */ (rows().at(-1))),
     needs,
     scene: (got) => ({
       columns: ["label", "wide"],
       lines: [
-        ...(got.from ? [line([words(cell ? "c" : "n"), strip({ name: cell ? "cell" : "candidate", ...whole(needs.from, got.from), top: 1, key: cell ? "cell" : "gate.candidate" })]), line([words(cell ? "o" : "z"), strip({ name: cell ? "output gate" : "update gate", ...whole(needs.gate, got.gate), share: true, key: cell ? "gate.output" : "gate.update" })])] : top(got)),
-        ...(gru ? [line([words("h before"), strip({ name: "state before", ...whole(needs.h, got.h), top: 1, key: "h before" })])] : []),
-        line([words("= h"), strip({ name: "hidden state", ...whole(needs.hidden, got.hidden), top: 1, key: "h", from: cell ? "cell" : "h before", result: true })]),
+        ...(got.from ? [line([words(cell ? "c" : "n"), strip({ name: t(cell ? "time.cell-name" : "state.gate-candidate"), ...whole(needs.from, got.from), top: 1, key: cell ? "cell" : "gate.candidate" })]), line([words(cell ? "o" : "z"), strip({ name: t(cell ? "state.gate-output" : "state.gate-update"), ...whole(needs.gate, got.gate), share: true, key: cell ? "gate.output" : "gate.update" })])] : top(got)),
+        ...(gru ? [line([words(t("parts.before", { name: "h" })), strip({ name: t("parts.state-before"), ...whole(needs.h, got.h), top: 1, key: "h before" })])] : []),
+        line([words("= h"), strip({ name: t("state.hidden"), ...whole(needs.hidden, got.hidden), top: 1, key: "h", from: cell ? "cell" : "h before", result: true })]),
       ],
     }),
   });
   return steps;
+}
+
+/**
+ * The two matrices of a cell, or of one of its gates: one for the word, one for the state.
+ * @param {Subject} subject @param {{x: import("./tensors.js").Need, h: import("./tensors.js").Need}} base
+ * @param {{hidden: RecurrentSite, gates: RecurrentSite[], time: number, letter: (site: RecurrentSite) => string, name: string}} given @returns {Step[]}
+ */
+function matrices(subject, base, { hidden, gates, time, letter, name }) {
+  const [stack, layer, block] = hidden.where.split(".");
+  const [W, U] = ["W", "U"].map((one) => parameter(subject, [stack, Number(layer), block], one));
+  const made = gates.find(({ part }) => part === "gate.forget" || part === "gate.update") ?? hidden;
+  const pick = gates.length ? { gate: W?.gates.indexOf(made.part) } : {};
+  const [drawnW, drawnU] = [learned(subject, W, pick), learned(subject, U, pick)];
+  if (!W || !U || !drawnW || !drawnU) return [];
+  const sign = letter(made);
+  const needs = { ...base, W: drawnW, U: drawnU, made: tensor(made.address, { position: time }) };
+  return [
+    {
+      id: "matrices",
+      title: t("att.two-matrices"),
+      sentence: gates.length ? t("time.matrices-gate", { gate: partName(made) }) : t("time.matrices-cell"),
+      formula: () => math(sign === "h" ? sub("h", "t") : sign, "=", gates.length ? "σ" : "tanh", "(", row(gates.length ? sub("W", sign) : "W", sub("x", "t"), "+", gates.length ? sub("U", sign) : "U", sub("h", row("t", "−", "1")), "+", "b"), ")"),
+      needs,
+      scene: (got) => ({
+        columns: ["label", "field"],
+        lines: [
+          line([words("x"), strip({ name: t("time.brings", { token: name }), ...whole(base.x, got.x), key: "x" })]),
+          line([words("W"), sheet("W", W, pick, drawnW, got.W, ["input"])]),
+          line([words(t("parts.before", { name: "h" })), strip({ name: t("parts.state-before"), ...whole(base.h, got.h), top: 1, key: "h before" })]),
+          line([words("U"), sheet("U", U, pick, drawnU, got.U, ["state"])]),
+          line([words(`= ${sign}`), strip({ name: partName(made), ...whole(needs.made, got.made), top: 1, share: isShare(made), key: made === hidden ? "h" : made.part, from: "x", result: true })], { lit: true }),
+        ],
+      }),
+    },
+  ];
 }
 
 /** One time step, and what there is so far. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @param {number} order @returns {Step} */
@@ -141,17 +180,17 @@ function moment({ trace, recurrent }, own, time, times, order) {
   const needs = { states, input: tensor(`${hidden.where}.input`, { position: time }), before: before(hidden, time, times), ...(cell ? { cell: tensor(cell.address, { position: time }) } : {}) };
   return {
     id: `time-${order}`,
-    title: `Step ${order + 1} of ${times.length}: ${label(tokens[time])}`,
-    sentence: order ? `The state now holds ${order + 1} words in one vector: what came first must survive every step.` : `The first word, with the state that the cell begins with (${whereName(hidden, recurrent)}).`,
+    title: t("time.step", { step: order + 1, all: times.length, token: label(tokens[time]) }),
+    sentence: order ? t("time.holds", { count: order + 1 }) : t("time.first", { place: whereName(hidden, recurrent) }),
     formula: () => math(sub("h", String(order + 1)), "=", "f", "(", sub("x", String(order + 1)), ",", sub("h", String(order)), ")"),
     needs,
     scene: (got) => ({
       columns: ["token", "label", "wide"],
       lines: [
-        ...shown.map((t) => line([chip(tokens[t], { key: `token ${t}` }), words("h"), strip({ name: `state after ${label(tokens[t])}`, ...at(states, got.states, "position", t, first), top: 1, key: `h ${t}`, from: t === time ? `h ${times[order - 1]}` : undefined, result: t === time })], { lit: t === time })),
-        ...(cell ? [line([words(""), words("c"), strip({ name: "cell", ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, key: "cell now", result: true })])] : []),
+        ...shown.map((when) => line([chip(tokens[when], { key: `token ${when}` }), words("h"), strip({ name: t("parts.state-after", { token: label(tokens[when]) }), ...at(states, got.states, "position", when, first), top: 1, key: `h ${when}`, from: when === time ? `h ${times[order - 1]}` : undefined, result: when === time })], { lit: when === time })),
+        ...(cell ? [line([words(""), words("c"), strip({ name: t("time.cell-name"), ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, key: "cell now", result: true })])] : []),
       ],
-      note: shown.length <= order ? `The last ${shown.length} steps.` : "",
+      note: shown.length <= order ? t("time.last-steps", { count: shown.length }) : "",
     }),
   };
 }
@@ -166,13 +205,13 @@ function overTime({ trace, recurrent }, own) {
   return [
     {
       id: "states",
-      title: "All states over time",
-      sentence: `Time runs down, units run across: some units hold on to something for long, others change with every word (${whereName(hidden, recurrent)}).`,
+      title: t("time.all"),
+      sentence: t("time.all-line", { place: whereName(hidden, recurrent) }),
       formula: () => math("H", "=", "(", sub("h", "1"), ",", "…", ",", sub("h", String(until + 1)), ")"),
       needs: { states },
       scene: (got) => ({
         columns: ["matrix-large"],
-        lines: [line([matrix({ name: "hidden states", ...whole(states, got.states), rows: got.states.shape[0], cols: got.states.shape[1], labels: tokens.slice(0, until + 1).map(label), large: true, key: "H" })])],
+        lines: [line([matrix({ name: t("time.hidden-states"), ...whole(states, got.states), rows: got.states.shape[0], cols: got.states.shape[1], labels: tokens.slice(0, until + 1).map(label), large: true, key: "H" })])],
       }),
     },
   ];
@@ -192,21 +231,64 @@ function across(subject) {
   return [
     {
       id: "bridge",
-      title: attention ? "Where the decoder begins" : cell ? "Everything through one state" : "Everything through one vector",
+      title: t(attention ? "time.bridge" : cell ? "time.bridge-state" : "time.bridge-vector"),
       sentence: attention
-        ? `The ${decoder} begins with the last state of the ${encoder}; for everything else it may look back at every state.`
-        : `All that the ${decoder} ever learns of the ${source.length} source words is ${cell ? "this state and its cell" : "this one vector"}, however long the sentence is.`,
+        ? t("time.bridge-line")
+        : t(cell ? "time.bridge-state-line" : "time.bridge-vector-line", { count: source.length }),
       formula: () => math(sub("s", "0"), "=", "tanh", "(", "W", ...(both ? ["(", sub("h", "n"), ",", sub("h", "1"), ")"] : [sub("h", "n")]), ")"),
       needs,
       scene: (got) => ({
         columns: ["token", "label", "wide"],
         lines: [
-          line([chip(source[source.length - 1]), words("last h →"), strip({ name: "last state", ...whole(needs.last, got.last), top: 1, key: `h ${source.length - 1}` })]),
-          ...(both ? [line([chip(source[0]), words("last h ←"), strip({ name: "last state of the other direction", ...whole(/** @type {any} */ (needs).first, got.first), top: 1 })])] : []),
-          line([words(decoder), words("s"), strip({ name: `state that the ${decoder} begins with`, ...whole(needs.start, got.start), top: 1, key: "s", from: `h ${source.length - 1}`, result: true })], { lit: true }),
-          ...(cell ? [line([words(""), words("c"), strip({ name: `cell that the ${decoder} begins with`, ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, result: true })], { lit: true })] : []),
+          line([chip(source[source.length - 1]), words(`${t("time.last-h")} →`), strip({ name: t("time.last-state"), ...whole(needs.last, got.last), top: 1, key: `h ${source.length - 1}` })]),
+          ...(both ? [line([chip(source[0]), words(`${t("time.last-h")} ←`), strip({ name: t("time.last-state-back"), ...whole(/** @type {any} */ (needs).first, got.first), top: 1 })])] : []),
+          line([words(t(`stack.${decoder}`)), words("s"), strip({ name: t("time.state-begins"), ...whole(needs.start, got.start), top: 1, key: "s", from: `h ${source.length - 1}`, result: true })], { lit: true }),
+          ...(cell ? [line([words(""), words("c"), strip({ name: t("time.cell-begins"), ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, result: true })], { lit: true })] : []),
         ],
       }),
     },
+    ...(attention ? [lookBack(subject, attention)] : [throughOne(subject, start, cell)]),
   ];
+}
+
+/** Without attention: one vector, drawn once, and every word that is said of it. @param {Subject} subject @param {string} start @param {boolean} cell @returns {Step} */
+function throughOne({ trace }, start, cell) {
+  const [encoder, decoder] = Object.keys(trace.tokens);
+  const [source, target] = [trace.tokens[encoder], trace.tokens[decoder]];
+  const shown = target.slice(0, WALKED);
+  const needs = { start: tensor(start), states: tensor(`${decoder}.0.cell.hidden`, { position: `0-${shown.length - 1}` }) };
+  return {
+    id: "through",
+    title: t("time.through"),
+    sentence: t(cell ? "time.through-cell" : "time.through-line", { source: source.length, target: target.length }),
+    formula: () => math(sub("s", "i"), "=", "f", "(", sub("y", row("i", "−", "1")), ",", sub("s", row("i", "−", "1")), ")"),
+    needs,
+    scene: (got) => ({
+      columns: ["token", "label", "wide"],
+      lines: [
+        line([words(t("time.the-source")), words("s 0"), strip({ name: t("time.state-begins"), ...whole(needs.start, got.start), top: 1, key: "s" })], { lit: true }),
+        ...shown.map((one, i) => line([chip(one, { key: `target ${i}` }), words(`s ${i + 1}`), strip({ name: t("parts.state-after", { token: label(one) }), ...at(needs.states, got.states, "position", i), top: 1, key: `s ${i}`, from: i ? `s ${i - 1}` : "s", result: true })])),
+      ],
+      note: shown.length < target.length ? t("time.first-steps", { shown: shown.length, all: target.length }) : "",
+    }),
+  };
+}
+
+/** With attention: where each step looks in the source. @param {Subject} subject @param {import("../trace.js").Attention} attention @returns {Step} */
+function lookBack({ trace }, { block, stack }) {
+  const [source, target] = [trace.tokens[block.key_stack].slice(0, WALKED), trace.tokens[block.query_stack].slice(0, WALKED)];
+  const weights = tensor(`${stack}.0.${block.name}.pattern`, { head: 0, query: `0-${target.length - 1}`, key: `0-${source.length - 1}` });
+  return {
+    id: "alpha",
+    title: t("time.look-back"),
+    sentence: t("time.look-back-line"),
+    formula: () => math(sub("c", "i"), "=", sum("j"), row(sub("α", row("i", "j")), sub("h", "j"))),
+    needs: { weights },
+    scene: (got) => ({
+      columns: ["matrix-large"],
+      titles: ["α"],
+      lines: [line([matrix({ name: t("time.alpha-rows"), ...whole(weights, got.weights), rows: target.length, cols: source.length, labels: target.map(label), across: source.map(label), weights: true, large: true, key: "A", result: true })])],
+      note: t("time.rows-columns"),
+    }),
+  };
 }

@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { series } from "../colors.js";
 import { axesOf, crosses, forbidden, label } from "../trace.js";
 import { direction, seenFrom } from "../scene.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -28,7 +29,7 @@ function load(url) {
     script.addEventListener("load", () => resolve(/** @type {any} */ (window).Plotly));
     script.addEventListener("error", () => {
       library = null;
-      reject(new Error("The charting library did not arrive."));
+      reject(new Error(t("bars.failed")));
     });
     document.head.append(script);
   });
@@ -47,7 +48,7 @@ export function chart(scene, colors, width) {
   const data = scene.heads.map((head, i) => {
     const { token, tokens, weights, side } = seenFrom(scene, head);
     const never = (/** @type {number} */ at) => (direction(scene) === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
-    names = tokens.map((t) => plain(label(side[t])));
+    names = tokens.map((at) => plain(label(side[at])));
     return {
       type: "bar",
       name: head.name,
@@ -80,7 +81,7 @@ export function chart(scene, colors, width) {
       fixedrange: true,
     },
     yaxis: {
-      title: { text: "weight α", font, standoff: 12 },
+      title: { text: t("bars.weight"), font, standoff: 12 },
       type: log ? "log" : "linear",
       range: log ? [-3, 0.05] : undefined,
       rangemode: "tozero",
@@ -94,7 +95,7 @@ export function chart(scene, colors, width) {
 
 /** @param {HTMLElement} host @param {{url: string, fail: (sentence: string) => void}} given */
 export function mountBars(host, { url, fail }) {
-  const plot = h("div.plot", { role: "img", "aria-label": "Bars" });
+  const plot = h("div.plot", { role: "img", "aria-label": t("view.bars") });
   host.append(plot);
   /** @type {Scene | null} */
   let scene = null;
@@ -120,14 +121,12 @@ export function mountBars(host, { url, fail }) {
       scene = next;
       if (!next.heads[0]) return;
       const { name } = seenFrom(next, next.heads[0]);
-      plot.setAttribute("aria-label", `Bars: the weights of ${label(name)} in ${next.heads.map((x) => x.name).join(", ")}. The table view holds the same numbers.`);
+      plot.setAttribute("aria-label", t("bars.described", { token: label(name), heads: next.heads.map((x) => x.name).join(", ") }));
       draw();
     },
     unmount() {
       alive = false;
       /** @type {any} */ (window).Plotly?.purge(plot);
     },
-    /** @returns {Promise<string>} a PNG's address */
-    picture: () => /** @type {any} */ (window).Plotly.toImage(plot, { format: "png", scale: 2 }),
   };
 }

@@ -3,7 +3,8 @@
 import { h, s } from "../dom.js";
 import { exact, number } from "../format.js";
 import { pathTo } from "../generation.js";
-import { label } from "../trace.js";
+import { label, textOf } from "../trace.js";
+import { apart, t } from "../words.js";
 
 /** @typedef {import("../generation.js").Beam} Beam */
 
@@ -18,8 +19,11 @@ const clip = (text) => ([...text].length > LETTERS ? `${[...text].slice(0, LETTE
 /** What became of a text. @param {Beam} node */
 const fate = ({ kept, ended }) => (ended ? "ended" : kept ? "kept" : "dropped");
 
+/** The same in words. @param {Beam} node @param {boolean} best whether it is on the best path */
+const fateOf = (node, best) => (best ? `${t(`beams.${fate(node)}`)}, ${t("beams.best")}` : t(`beams.${fate(node)}`));
+
 /** The text that a node ends. @param {Beam[]} nodes @param {number} at */
-const textTo = (nodes, at) => pathTo(nodes, at).map((node) => `${nodes[node].token.continues ? "" : " "}${label(/** @type {any} */ (nodes[node].token)).replace(/^·/, "")}`).join("").trim();
+const textTo = (nodes, at) => pathTo(nodes, at).map((node) => `${nodes[node].token.continues ? "" : " "}${textOf(/** @type {any} */ (nodes[node].token))}`).join("").trim();
 
 /** Where each node stands: a column for each step, the best at its top. @param {Beam[]} nodes */
 function laidOut(nodes) {
@@ -39,7 +43,7 @@ function laidOut(nodes) {
 export function mountBeams({ step }) {
   const line = h("p.aside.tree-line", { "aria-hidden": "true" });
   const scroller = h("div.tree-scroller");
-  const host = h("div.tree", { role: "group", "aria-label": "Beam tree" }, scroller, line);
+  const host = h("div.tree", { role: "group", "aria-label": t("beams.tree") }, scroller, line);
   /** @type {Beam[]} */
   let drawn = [];
   /** @type {SVGElement[]} */
@@ -49,9 +53,9 @@ export function mountBeams({ step }) {
 
   /** @param {number | null} at */
   function tell(at) {
-    if (at === null) return line.replaceChildren("Bright: kept. Dim: dropped. ■: ended. Point at a token for its log-probability so far.");
+    if (at === null) return line.replaceChildren(t("beams.line"));
     const node = drawn[at];
-    line.replaceChildren(h("b.token", { dir: "auto" }, textTo(drawn, at)), ` ${fate(node)}, log-probability `, h("span.number", { title: exact(node.log_probability) }, number(node.log_probability)));
+    line.replaceChildren(h("b.token", { dir: "auto" }, textTo(drawn, at)), ` ${t(`beams.${fate(node)}`)}, ${t("beams.log-probability")} `, h("span.number", { title: exact(node.log_probability) }, number(node.log_probability)));
   }
 
   /** @param {KeyboardEvent} event @param {number} at @param {{x: number, y: number, depth: number}[]} places */
@@ -98,7 +102,7 @@ export function mountBeams({ step }) {
           class: `beam ${fate(node)}${winning.has(i) ? " won" : ""}`,
           role: "button",
           tabindex: "-1",
-          "aria-label": `${textTo(nodes, i)}: ${fate(node)}${winning.has(i) ? ", on the best path" : ""}, log-probability ${number(node.log_probability)}`,
+          "aria-label": t("beams.node", { text: textTo(nodes, i), fate: fateOf(node, winning.has(i)), number: number(node.log_probability) }),
           onpointerenter: () => tell(i),
           onpointerleave: () => tell(null),
           onfocus: () => tell(i),
@@ -107,7 +111,7 @@ export function mountBeams({ step }) {
           onkeydown: (/** @type {KeyboardEvent} */ event) => walk(event, i, places),
         },
         s("rect", { x: x - 4, y: y - ROW / 2 + 1, width: COLUMN - 20, height: ROW - 2, rx: 4 }),
-        s("text", { x, y: y + 4 }, `${clip(label(/** @type {any} */ (node.token)))}${node.ended ? " ■" : ""}`),
+        s("text", { x, y: y + 4 }, `${apart(clip(label(/** @type {any} */ (node.token))))}${node.ended ? " ■" : ""}`),
       );
       return mark;
     });
@@ -149,8 +153,8 @@ export function beamTable(nodes, won, given) {
   return h(
     "table",
     {},
-    h("caption", {}, "Beam tree: every text that was tried"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "step"), h("th.list", { scope: "col" }, "text"), h("th", { scope: "col" }, "log-probability"), h("th.list", { scope: "col" }, ""))),
+    h("caption", {}, t("beams.caption")),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("generate.step")), h("th.list", { scope: "col" }, t("beams.text")), h("th", { scope: "col" }, t("beams.log-probability")), h("th.list", { scope: "col" }, ""))),
     h(
       "tbody",
       {},
@@ -161,7 +165,7 @@ export function beamTable(nodes, won, given) {
           h("th", { scope: "row" }, given + places[i].depth + 1),
           h("td.list", { dir: "auto" }, textTo(nodes, i)),
           h("td", { title: exact(node.log_probability) }, number(node.log_probability)),
-          h("td.list", {}, `${fate(node)}${winning.has(i) ? ", best path" : ""}`),
+          h("td.list", {}, fateOf(node, winning.has(i))),
         ),
       ),
     ),

@@ -2,10 +2,12 @@
 /** The text that the network says, token by token, and what it could have said instead at every step. */
 import { place } from "../colors.js";
 import { h, icon } from "../dom.js";
-import { exact, number, plural } from "../format.js";
+import { exact, number } from "../format.js";
 import { rowOfQuery, rowOfStep } from "../scene.js";
+import { saidNumbers } from "../share/numbers.js";
 import { speakOn } from "../speech.js";
 import { crosses, label, lastTokens, quiet, textOf } from "../trace.js";
+import { apart, phrase, t } from "../words.js";
 import { beamTable, mountBeams } from "./beams.js";
 import { tint } from "./text.js";
 
@@ -32,23 +34,22 @@ const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 /** Why there is no more. @param {Generation} generation @param {import("../trace.js").TraceBody} trace */
 function ending({ ended, steps, settings, seconds, start }) {
   const count = steps.filter(({ ends }) => !ends).length;
-  const took = seconds === null ? "" : ` in ${number(seconds)} s`;
-  const said = `${plural(count, "token")}${took}`;
-  if (ended === "token") return `${said}, then its stop token: the text ends.`;
-  if (ended === "stopped") return `Stopped after ${plural(count, "token")}.`;
-  if (ended === "failed") return `Broke off after ${plural(count, "token")}; they stay.`;
-  if (ended === "length" && settings && count < settings.most) return `${said}: the model has no room for more than ${(start ?? 0) + count}.`;
-  return ended ? `${said}, as many as were asked for.` : "";
+  const tokens = t("count.token", { count });
+  const said = seconds === null ? tokens : t("generate.took", { tokens, seconds: number(seconds) });
+  if (ended === "token") return t("generate.ended-token", { said });
+  if (ended === "stopped") return t("generate.ended-stopped", { tokens });
+  if (ended === "failed") return t("generate.ended-failed", { tokens });
+  if (ended === "length" && settings && count < settings.most) return t("generate.ended-full", { said, most: (start ?? 0) + count });
+  return ended ? t("generate.ended-length", { said }) : "";
 }
 
 /** How the shown token came about. @param {Step} step @param {Generation} generation */
 function reason({ token, top, forced, ends }, { settings }) {
   if (!token || !settings) return "";
-  if (forced) return "forced by you";
-  const end = ends ? ": the stop token, which ends the text" : "";
-  if (settings.beams > 1) return `on the best of ${settings.beams} texts${end}`;
-  if (settings.temperature > 0) return `drawn${end}`;
-  return top && top[0]?.token.id === token.id ? `the likeliest, so it is taken${end}` : end.slice(2);
+  if (forced) return t("generate.by-you");
+  const likeliest = top && top[0]?.token.id === token.id;
+  const how = settings.beams > 1 ? t("generate.best-of", { beams: settings.beams }) : settings.temperature > 0 ? t("generate.drawn") : likeliest ? t("generate.likeliest") : "";
+  return [how, ends ? t("generate.stop-token") : ""].filter(Boolean).join(": ");
 }
 
 /** What was said, or the chosen step, as a sentence for those who listen. @param {Scene} scene */
@@ -57,33 +58,34 @@ function sentence({ generation, state, trace }) {
   if (!generation || generation.running || !step?.token || !step.top) return "";
   if (state.step === null) {
     const words = generation.steps.map(({ token }) => (token ? `${token.continues ? "" : " "}${textOf(/** @type {any} */ (token))}` : "")).join("");
-    return `It says: ${words.trim()}. ${ending(generation, trace)}`;
+    return `${t("generate.says", { words: words.trim() })} ${ending(generation, trace)}`;
   }
   const others = step.top.filter(({ token }) => token.id !== step.token?.id).slice(0, 2);
-  const also = others.map(({ token, probability }) => `${textOf(/** @type {any} */ (token))} ${number(probability)}`).join(", ");
-  return `Step ${step.index + 1}: ${textOf(/** @type {any} */ (step.token))}, ${number(step.probability ?? 0)}, ${reason(step, generation)}. Also possible: ${also}.`;
+  const also = others.map(({ token, probability }) => `${apart(textOf(/** @type {any} */ (token)))} ${number(probability)}`).join(", ");
+  const came = { step: step.index + 1, token: textOf(/** @type {any} */ (step.token)), probability: number(step.probability ?? 0), reason: reason(step, generation), also };
+  return t("generate.spoken", came);
 }
 
 /** @param {HTMLElement} host @param {Actions} actions */
 export function mountGenerate(host, actions) {
   const source = h("p.words", { dir: "auto" });
   const target = h("p.words", { dir: "auto" });
-  const sourceTitle = h("h3", {}, "source");
-  const targetTitle = h("h3", {}, "target");
-  const spoken = h("div.spoken", { role: "group", "aria-label": "The text and what the network says" }, sourceTitle, source, targetTitle, target);
+  const sourceTitle = h("h3", {}, t("side.source"));
+  const targetTitle = h("h3", {}, t("side.target"));
+  const spoken = h("div.spoken", { role: "group", "aria-label": t("generate.text") }, sourceTitle, source, targetTitle, target);
   const status = h("p.aside.ending");
   const lit = h("p.aside.lit");
-  const forces = h("p.forces", { "aria-label": "Forced tokens" });
+  const forces = h("p.forces", { "aria-label": t("generate.forced-tokens") });
   const problem = h("p.broke", { role: "alert", hidden: true });
   const transport = mountTransport(actions);
   const heading = h("h3");
   const verdict = h("p");
-  const head = h("div.columns", { "aria-hidden": "true" }, h("span", {}, "token"), h("span"), h("span.value", { title: "The network's own probability" }, "network"), h("span.value.chance", { title: "What it is drawn with: after temperature, penalty and cuts" }, "chance"), h("span"));
-  const list = h("ol.candidates", { "aria-label": "What could come next" });
+  const head = h("div.columns", { "aria-hidden": "true" }, h("span", {}, t("generate.token")), h("span"), h("span.value", { title: t("generate.network-title") }, t("generate.network")), h("span.value.chance", { title: t("generate.chance-title") }, t("generate.chance")), h("span"));
+  const list = h("ol.candidates", { "aria-label": t("generate.candidates") });
   const picture = h("div", {}, head, list);
-  const tables = h("div.tables", { tabindex: 0, role: "region", "aria-label": "What could come next, as tables" });
+  const tables = h("div.tables", { tabindex: 0, role: "region", "aria-label": t("generate.candidates-tables") });
   const beams = mountBeams(actions);
-  const step = h("section.step-now", { "aria-label": "The chosen step" }, h("div.step-head", {}, heading, verdict), beams.host, picture, tables);
+  const step = h("section.step-now", { "aria-label": t("generate.chosen-step") }, h("div.step-head", {}, heading, verdict), beams.host, picture, tables);
   const player = h("div.player", {}, spoken, h("div.told", {}, status, forces, lit), problem, transport.host, step);
   host.append(player);
 
@@ -136,14 +138,18 @@ export function mountGenerate(host, actions) {
       {
         type: "button",
         tabindex: -1,
-        title: `${token ? textOf(/** @type {any} */ (token)) : ""}: ${probability === null ? "its probability is not known" : exact(probability)}${forced ? ", forced" : ""}${ends ? ", the text ends" : ""}`,
+        title: [
+          `${token ? apart(textOf(/** @type {any} */ (token))) : ""}: ${probability === null ? t("generate.not-known") : exact(probability)}`,
+          forced ? t("generate.forced") : "",
+          ends ? t("generate.text-ends") : "",
+        ].filter(Boolean).join(", "),
         onclick: () => actions.step(index),
         onkeydown: (/** @type {KeyboardEvent} */ event) => walk(event, index),
       },
       word,
       h("span.value", {}, probability === null ? "–" : number(probability)),
       h("span.bar", { "aria-hidden": "true" }, h("i", { style: { width: `${100 * (probability ?? 0)}%` } })),
-      forced ? h("span.hidden", {}, "forced") : null,
+      forced ? h("span.hidden", {}, t("generate.forced")) : null,
     );
     if (chips[index]) chips[index].element.replaceWith(element);
     else target.append(element);
@@ -169,12 +175,12 @@ export function mountGenerate(host, actions) {
     const weights = row === null ? null : rowOfQuery(heads[0], row);
     const across = weights !== null && crosses(attention);
     lit.hidden = weights === null;
-    if (row !== null) lit.replaceChildren(`Lit: ${heads[0].name}, looking from `, h("b.token", { dir: "auto" }, label(attention.queries[row])));
+    if (row !== null) lit.replaceChildren(...phrase("generate.lit", { head: heads[0].name, token: h("b.token", { dir: "auto" }, label(attention.queries[row])) }));
     const light = (/** @type {HTMLElement} */ element, /** @type {number | null} */ weight) => {
       const { background, color } = weight === null ? { background: "", color: "" } : tint(ramp, place(weight, state.scale, top), state.palette === "light");
       element.style.background = background;
       element.style.color = color;
-      element.title = weight === null ? "" : `looked at with ${number(weight)}`;
+      element.title = weight === null ? "" : t("generate.looked-at", { weight: number(weight) });
     };
     for (const { element, at } of sourceWords) light(element, across ? weights[at] : null);
     const looks = (/** @type {number} */ at) => (weights && row !== null && !across && at <= row ? weights[at] : null);
@@ -208,8 +214,8 @@ export function mountGenerate(host, actions) {
     if (!now || !scene) return;
     const before = steps[shown - 1]?.token;
     const prompted = words.at(-1)?.element.textContent ?? "";
-    heading.replaceChildren(`Step ${shown + 1}: after `, before ? chip(before) : h("b.token", { dir: "auto" }, prompted), " comes");
-    verdict.replaceChildren(chip(now.token), " ", h("span.value", { title: now.probability === null ? "" : exact(now.probability) }, now.probability === null ? "" : number(now.probability)), " ", h("span.aside", {}, now.top ? reason(now, generation) : "one moment"));
+    heading.replaceChildren(...phrase("generate.heading", { step: shown + 1, token: before ? chip(before) : h("b.token", { dir: "auto" }, prompted) }));
+    verdict.replaceChildren(chip(now.token), " ", h("span.value", { title: now.probability === null ? "" : exact(now.probability) }, now.probability === null ? "" : number(now.probability)), " ", h("span.aside", {}, now.top ? reason(now, generation) : t("generate.moment")));
     const listed = now.top ?? [];
     const differs = listed.some(({ probability, chance }) => Math.abs(chance - probability) > ROUNDING);
     picture.classList.toggle("drawn", differs);
@@ -231,7 +237,7 @@ export function mountGenerate(host, actions) {
     show(others, rest("probability"), rest("chance"));
   }
 
-  const others = h("li.others", {}, h("span.token", {}, "all others"), h("span.bars", { "aria-hidden": "true" }, h("i.network"), h("i.drawn")), h("span.value"), h("span.value.chance"), h("span.mark"));
+  const others = h("li.others", {}, h("span.token", {}, t("generate.others")), h("span.bars", { "aria-hidden": "true" }, h("i.network"), h("i.drawn")), h("span.value"), h("span.value.chance"), h("span.mark"));
 
   /** One line of the distribution, which stays where it is while the steps go by. @param {HTMLElement} into */
   function candidate(into) {
@@ -257,10 +263,12 @@ export function mountGenerate(host, actions) {
         token.classList.toggle("byte", quiet(/** @type {any} */ (own)));
         item.classList.toggle("chosen", chosen);
         item.classList.toggle("cut", cut);
-        mark.textContent = chosen ? (step.forced ? "forced" : step.ends ? "ends" : "chosen") : "";
+        mark.textContent = chosen ? t(step.forced ? "generate.forced" : step.ends ? "generate.ends" : "generate.chosen") : "";
         show(item, probability, chance);
-        button.title = chosen ? "" : `Force it, and go on from there (token ${own.id})`;
-        button.setAttribute("aria-label", `${textOf(/** @type {any} */ (own))}: ${number(probability)}${Math.abs(chance - probability) > ROUNDING ? `, ${cut ? "cut" : `drawn with ${number(chance)}`}` : ""}. ${chosen ? (step.forced ? "Forced" : "Chosen") : "Force it and go on from there"}`);
+        button.title = chosen ? "" : t("generate.force-title", { id: own.id });
+        const drawn = Math.abs(chance - probability) > ROUNDING ? `, ${cut ? t("generate.cut") : t("generate.drawn-with", { chance: number(chance) })}` : "";
+        const act = t(chosen ? (step.forced ? "generate.is-forced" : "generate.is-chosen") : "generate.force");
+        button.setAttribute("aria-label", `${apart(textOf(/** @type {any} */ (own)))}: ${number(probability)}${drawn}. ${act}`);
         if (chosen) button.setAttribute("aria-current", "true");
         else button.removeAttribute("aria-current");
       },
@@ -276,7 +284,7 @@ export function mountGenerate(host, actions) {
     const [p, c] = /** @type {NodeListOf<HTMLElement>} */ (item.querySelectorAll(".value"));
     p.textContent = Number.isNaN(probability) ? "–" : number(probability);
     p.title = exact(probability);
-    c.textContent = Number.isNaN(chance) ? "–" : chance === 0 ? "cut" : number(chance);
+    c.textContent = Number.isNaN(chance) ? "–" : chance === 0 ? t("generate.cut") : number(chance);
     c.title = exact(chance);
   }
 
@@ -287,26 +295,26 @@ export function mountGenerate(host, actions) {
     tabled = name;
     const column = (/** @type {string} */ text, words = false) => h(`th${words ? ".list" : ""}`, { scope: "col" }, text);
     const value = (/** @type {number | null} */ x) => h("td", { title: x === null ? "" : exact(x) }, x === null ? "–" : number(x));
-    const what = (/** @type {Step} */ { forced, ends }) => (forced ? "forced" : ends ? "ends the text" : "");
+    const what = (/** @type {Step} */ { forced, ends }) => (forced ? t("generate.forced") : ends ? t("generate.ends-text") : "");
     tables.replaceChildren(
       h(
         "table",
         {},
-        h("caption", {}, `Step ${now.index + 1}: what could come next`),
-        h("thead", {}, h("tr", {}, column("token", true), column("network"), differs ? column("chance") : null, column("", true))),
+        h("caption", {}, t("generate.table-step", { step: now.index + 1 })),
+        h("thead", {}, h("tr", {}, column(t("generate.token"), true), column(t("generate.network")), differs ? column(t("generate.chance")) : null, column("", true))),
         h(
           "tbody",
           {},
           ...listed.map(({ token, probability, chance }) =>
-            h(`tr${token.id === now.token?.id ? ".chosen" : ""}`, {}, h("th.list", { scope: "row", dir: "auto" }, nameOf(token)), value(probability), differs ? (chance === 0 ? h("td", {}, "cut") : value(chance)) : null, h("td.list", {}, token.id === now.token?.id ? what(now) || "chosen" : "")),
+            h(`tr${token.id === now.token?.id ? ".chosen" : ""}`, {}, h("th.list", { scope: "row", dir: "auto" }, nameOf(token)), value(probability), differs ? (chance === 0 ? h("td", {}, t("generate.cut")) : value(chance)) : null, h("td.list", {}, token.id === now.token?.id ? what(now) || t("generate.chosen") : "")),
           ),
         ),
       ),
       h(
         "table",
         {},
-        h("caption", {}, "Every step"),
-        h("thead", {}, h("tr", {}, column("step"), column("token", true), column("network"), column("ms"), column("", true))),
+        h("caption", {}, t("generate.table-every")),
+        h("thead", {}, h("tr", {}, column(t("generate.step")), column(t("generate.token"), true), column(t("generate.network")), column("ms"), column("", true))),
         h(
           "tbody",
           {},
@@ -327,10 +335,10 @@ export function mountGenerate(host, actions) {
     if (forces.dataset.shown === name) return;
     forces.dataset.shown = name;
     forces.replaceChildren(
-      "Forced: ",
+      `${t("generate.forced-list")} `,
       ...forced.flatMap(({ index, token }) => [
-        h("button.head", { type: "button", title: `Go to step ${index + 1}`, onclick: () => actions.step(index) }, `${index + 1} `, chip(token)),
-        h("button.head", { type: "button", title: `Let it go: the network chooses again at step ${index + 1}`, onclick: () => actions.force(index, null) }, icon("close", "small"), h("span.hidden", {}, `Let step ${index + 1} go`)),
+        h("button.head", { type: "button", title: t("generate.go-to", { step: index + 1 }), onclick: () => actions.step(index) }, `${index + 1} `, chip(token)),
+        h("button.head", { type: "button", title: t("generate.let-go-title", { step: index + 1 }), onclick: () => actions.force(index, null) }, icon("close", "small"), h("span.hidden", {}, t("generate.let-go", { step: index + 1 }))),
       ]),
     );
   }
@@ -346,7 +354,7 @@ export function mountGenerate(host, actions) {
       text(generation);
       lights(next);
       const idle = !generation.steps.length && !generation.running && !generation.ended;
-      status.textContent = idle ? "Press Generate: the network goes on from this text, token by token." : generation.running ? "The network goes on …" : ending(generation, next.trace);
+      status.textContent = idle ? t("generate.idle") : generation.running ? t("generate.running") : ending(generation, next.trace);
       history(generation);
       problem.hidden = !generation.problem;
       if (generation.problem) problem.replaceChildren(h("strong", {}, generation.problem.title), ` ${generation.problem.detail.replace(`${generation.problem.title}. `, "")}`);
@@ -355,6 +363,7 @@ export function mountGenerate(host, actions) {
       distribution(generation);
     },
     sentence,
+    numbers: () => scene && saidNumbers(scene),
     play: transport.play,
     unmount: transport.stop,
   };
@@ -363,17 +372,17 @@ export function mountGenerate(host, actions) {
 /** First, back, play, forward, last; a slider; and how fast. @param {Actions} actions */
 function mountTransport({ step }) {
   const button = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => void} */ onclick) => h("button.quiet.iconic.bare", { type: "button", title, "aria-label": title.replace(/ \(.*/, ""), onclick }, icon(name));
-  const slider = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 1, step: 1, "aria-label": "Step", oninput: () => go(Number(slider.value) - 1) }));
+  const slider = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 1, step: 1, "aria-label": t("player.step"), oninput: () => go(Number(slider.value) - 1) }));
   const place = h("output");
-  const speed = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Speed" }, ...Object.keys(BEATS).map((name) => h("option", { value: name, selected: name === "normal" }, name))));
-  const playing = button("play", "Play (Space)", play);
+  const speed = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": t("player.speed") }, ...Object.keys(BEATS).map((name) => h("option", { value: name, selected: name === "normal" }, t(`player.${name}`)))));
+  const playing = button("play", t("player.play-title"), play);
   const [first, back, forward, last] = [
-    button("first", "First step (Home)", () => go(0)),
-    button("back", "One step back (←)", () => go(shown - 1)),
-    button("forward", "One step forward (→)", () => go(shown + 1)),
-    button("last", "Last step (End)", () => go(count - 1)),
+    button("first", t("player.first"), () => go(0)),
+    button("back", t("player.back"), () => go(shown - 1)),
+    button("forward", t("player.forward"), () => go(shown + 1)),
+    button("last", t("player.last"), () => go(count - 1)),
   ];
-  const host = h("div.transport", { role: "group", "aria-label": "Steps" }, first, back, playing, forward, last, slider, place, h("label.select", {}, h("span", {}, "Speed"), speed));
+  const host = h("div.transport", { role: "group", "aria-label": t("player.steps"), "data-tool": true }, first, back, playing, forward, last, slider, place, h("label.select", {}, h("span", {}, t("player.speed")), speed));
   let [shown, count, running] = [0, 0, false];
   /** @type {number | undefined} */
   let timer;
@@ -393,8 +402,8 @@ function mountTransport({ step }) {
   function dress() {
     const on = timer !== undefined;
     playing.querySelector("use")?.setAttribute("href", on ? "#i-pause" : "#i-play");
-    playing.setAttribute("aria-label", on ? "Pause" : "Play");
-    playing.title = on ? "Pause (Space)" : still() ? "To the last step: your system asks for less movement (Space)" : "Play, one token after the other (Space)";
+    playing.setAttribute("aria-label", t(on ? "player.pause" : "player.play"));
+    playing.title = t(on ? "player.pause-title" : still() ? "player.still" : "player.play-tokens");
   }
 
   function beat() {
@@ -424,8 +433,8 @@ function mountTransport({ step }) {
       host.hidden = !count;
       slider.max = String(Math.max(1, count));
       slider.value = String(shown + 1);
-      slider.setAttribute("aria-valuetext", `step ${shown + 1} of ${count}`);
-      place.textContent = `step ${shown + 1} of ${count}`;
+      place.textContent = t("player.place", { step: shown + 1, all: count });
+      slider.setAttribute("aria-valuetext", place.textContent);
       for (const [one, off] of /** @type {[HTMLElement, boolean][]} */ ([[first, shown <= 0], [back, shown <= 0], [forward, shown >= count - 1], [last, shown >= count - 1]])) one.setAttribute("aria-disabled", String(off));
       if (!running && timer !== undefined && shown >= count - 1) stop();
     },

@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { attentionId, attentionName, crosses, sides } from "../trace.js";
 import { mountHeadGrid } from "./headgrid.js";
 import { fits } from "./headlayout.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../trace.js").Attention} Attention */
@@ -27,7 +28,7 @@ export function mountGrids(host, { focus, choose, say }) {
   let partsOf = "";
   /** @type {Scene | null} */
   let scene = null;
-  const switcher = h("div.blocks", { role: "group", "aria-label": "Attention block" });
+  const switcher = h("div.blocks", { role: "group", "aria-label": t("heads.block") });
 
   /** @param {Attention} block @returns {Part} */
   function part(block) {
@@ -85,6 +86,7 @@ export function mountGrids(host, { focus, choose, say }) {
         overview: overviews.get(id) ?? null,
         stats: allStats.get(id) ?? null,
         heads: lit ? scene.heads : [],
+        changes: lit ? scene.changes : null,
         state: lit ? state : { ...state, layer: -1, head: -1 },
       });
     }

@@ -1,10 +1,12 @@
 // @ts-check
 /** The grid of all layers × heads: one small map per head, on one canvas. */
 import { fit, look, measured, onResize } from "../canvas.js";
+import { brightest, place } from "../colors.js";
 import { h } from "../dom.js";
-import { headName, number, percent, plural, shortName } from "../format.js";
+import { headName, number, percent, shortName } from "../format.js";
 import { refName } from "../state.js";
 import { attentionName } from "../trace.js";
+import { t } from "../words.js";
 import { APART, arrange, bySharpness, LABEL, neighbour, tileAt } from "./headlayout.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -57,11 +59,17 @@ function light({ layer, head }, { state, stats }) {
  * @param {{atlas: HTMLCanvasElement | null, hover: HeadRef | null, look: import("../canvas.js").Look}} also
  */
 export function paintGrid(context, scene, layout, { atlas, hover, look: colors }) {
-  const { overview, heads } = scene;
+  const { overview, heads, changes } = scene;
+  const most = brightest(changes?.flat() ?? []);
   context.imageSmoothingEnabled = false;
   for (const { ref, x, y, size } of layout.tiles) {
     context.fillStyle = scene.attention.block.causal ? colors.hatched : scene.ramp.css[0];
     context.fillRect(x, y, size, size);
+    if (changes) {
+      context.fillStyle = scene.ramp.css[place(changeOf(ref, changes, scene.state.aggregate), "linear", most)];
+      context.fillRect(x, y, size, size);
+      continue;
+    }
     if (!overview || !atlas) continue;
     const from = inAtlas(ref, overview);
     context.globalAlpha = light(ref, scene);
@@ -74,7 +82,7 @@ export function paintGrid(context, scene, layout, { atlas, hover, look: colors }
     context.lineWidth = width;
     context.strokeRect(x - width / 2 - 0.5, y - width / 2 - 0.5, size + width + 1, size + width + 1);
   };
-  const tileOf = (/** @type {HeadRef} */ ref) => layout.tiles.find((t) => refName(t.ref) === refName(ref));
+  const tileOf = (/** @type {HeadRef} */ ref) => layout.tiles.find((tile) => refName(tile.ref) === refName(ref));
   if (hover) {
     const tile = tileOf(hover);
     if (tile) ring(tile, colors.ink2, 1);
@@ -92,7 +100,7 @@ function paintLabels(context, scene, layout, colors, hover) {
   context.textBaseline = "middle";
   context.textAlign = "center";
   if (layout.ranked) {
-    context.font = `${Math.min(10, Math.max(8, tile / 3.4)) * unit}px ${colors.mono}`;
+    context.font = `${Math.max(colors.least, Math.min(10, Math.max(8, tile / 3.4)) * unit)}px ${colors.mono}`;
     for (const { ref, x, y, size } of tiles) {
       const lit = ref.layer === state.layer && ref.head === state.head;
       context.fillStyle = lit ? colors.ink : colors.ink2;
@@ -100,10 +108,10 @@ function paintLabels(context, scene, layout, colors, hover) {
     }
     return;
   }
-  context.font = `${Math.min(11, Math.max(9, tile * 0.5)) * unit}px ${colors.mono}`;
-  const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {boolean} */ lit) => {
+  context.font = `${Math.max(colors.least, Math.min(11, Math.max(9, tile * 0.5)) * unit)}px ${colors.mono}`;
+  const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {boolean} */ lit, /** @type {number} */ most = 1e6) => {
     context.fillStyle = lit ? colors.ink : colors.ink2;
-    context.fillText(text, x, y);
+    context.fillText(text, x, y, most);
   };
   // Where tiles are smaller than their numbers, only some are written.
   const letters = (/** @type {string} */ text) => context.measureText(text).width;
@@ -127,7 +135,7 @@ function paintLabels(context, scene, layout, colors, hover) {
 /**
  * The lane of each layer's heads together, and the tile of all heads: a hairline apart, and words beside them.
  * @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Layout} layout @param {import("../canvas.js").Look} colors @param {HeadRef | null} hover
- * @param {(text: string, x: number, y: number, lit: boolean) => void} write
+ * @param {(text: string, x: number, y: number, lit: boolean, most?: number) => void} write most: narrower where it would be wider than that
  */
 function paintTogether(context, { state, attention }, { across, tiles, tile, gap, left, top, width }, colors, hover, write) {
   const { unit } = colors;
@@ -138,36 +146,45 @@ function paintTogether(context, { state, attention }, { across, tiles, tile, gap
   if (!all || !first || !last) return;
   const laneLit = layer !== "all" && typeof head !== "number";
   const back = (APART + gap) / 2;
+  const how = t(`heads.${state.aggregate}`);
   context.fillStyle = colors.line;
   if (across) {
     context.fillRect(left, first.y - back, last.x + last.size - left, 1);
-    write(state.aggregate, left - 16 * unit, first.y + tile / 2, laneLit);
+    write(how, left - 16 * unit, first.y + tile / 2, laneLit, 2 * Math.min(16 * unit, left - 16 * unit));
   } else {
     context.fillRect(first.x - back, top, 1, last.y + last.size - top);
     // The word may be wider than a tile: it stays clear of the last head's number and of the edge.
-    const half = context.measureText(state.aggregate).width / 2;
+    const half = context.measureText(how).width / 2;
     const clear = first.x - APART - gap - tile / 2 + context.measureText(`${tile >= 19 * unit ? "H" : ""}${attention.heads - 1}`).width / 2 + 4 + half;
-    write(state.aggregate, Math.min(Math.max(first.x + tile / 2, clear), width - half), top - 9 * unit, laneLit);
+    write(how, Math.min(Math.max(first.x + tile / 2, clear), width - half), top - 9 * unit, laneLit);
   }
   context.textAlign = "left";
-  write(`${state.aggregate} of ${attention.layers * attention.heads > 1 ? `all ${attention.layers * attention.heads} heads` : "the only head"}`, all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
+  write(t("heads.lane", { how, count: attention.layers * attention.heads }), all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
+}
+
+/** How much a head differs between two panes; of several heads their mean, or the most. @param {HeadRef} ref @param {number[][]} changes @param {"mean" | "max"} aggregate */
+export function changeOf({ layer, head }, changes, aggregate) {
+  if (layer !== "all" && typeof head === "number") return changes[layer]?.[head] ?? 0;
+  const those = layer === "all" ? changes.flat() : changes[layer];
+  return aggregate === "max" ? Math.max(...those) : those.reduce((sum, x) => sum + x, 0) / those.length;
 }
 
 /** What a tile of several heads holds, in words. @param {HeadRef} ref @param {Scene} scene */
 function gathered({ layer, head }, { attention }) {
-  const how = head === "max" ? "the strongest weight of" : "the average of";
-  return layer === "all" ? `${how} all ${plural(attention.layers * attention.heads, "head")}` : `${how} the layer's ${plural(attention.heads, "head")}`;
+  const how = head === "max" ? "max" : "mean";
+  return layer === "all" ? t(`heads.${how}-of-all`, { count: attention.layers * attention.heads }) : t(`heads.${how}-of-layer`, { count: attention.heads });
 }
 
 /** What a head does, in words. @param {HeadRef} ref @param {import("../session.js").Stats | null} stats */
 export function character({ layer, head }, stats) {
   if (!stats || layer === "all" || typeof head !== "number" || !stats.sharpness[layer]) return "";
   const share = (/** @type {"previous" | "first" | "own"} */ kind) => stats[kind]?.[layer]?.[head] ?? 0;
-  if (share("previous") > 0.4) return `looks at the previous token (${percent(share("previous"))})`;
-  if (share("first") > 0.4) return `looks at the first token (${percent(share("first"))})`;
-  if (share("own") > 0.4) return `looks at the token itself (${percent(share("own"))})`;
-  return stats.sharpness[layer][head] > 0.5 ? "picks few tokens out" : "spreads over many tokens";
+  for (const kind of /** @type {const} */ (["previous", "first", "own"])) if (share(kind) > 0.4) return t(`heads.looks-${kind}`, { share: percent(share(kind)) });
+  return t(stats.sharpness[layer][head] > 0.5 ? "heads.picks" : "heads.spreads");
 }
+
+/** How much a head differs, in words. @param {HeadRef} ref @param {Scene} scene */
+const differing = (ref, { changes, state }) => t("compare.elsewhere", { share: percent(changeOf(ref, changes ?? [[0]], state.aggregate)) });
 
 /**
  * @param {HTMLElement} host
@@ -175,7 +192,7 @@ export function character({ layer, head }, stats) {
  */
 export function mountHeadGrid(host, { focus, say }) {
   const canvas = /** @type {HTMLCanvasElement} */ (
-    h("canvas.head-grid", { tabindex: 0, role: "application", "aria-roledescription": "grid of attention heads", "aria-label": "Attention heads" })
+    h("canvas.head-grid", { tabindex: 0, role: "application", "aria-roledescription": t("heads.grid"), "aria-label": t("heads.grid-label") })
   );
   const card = h("div.preview", { hidden: true, "aria-hidden": "true" });
   const cardMap = /** @type {HTMLCanvasElement} */ (h("canvas"));
@@ -222,11 +239,12 @@ export function mountHeadGrid(host, { focus, say }) {
     hover = ref;
     measured("hover", draw);
     preview();
-    if (ref && spoken && scene) say(`${headName(ref)}${character(ref, scene.stats) && `, ${character(ref, scene.stats)}`}`);
+    if (ref && spoken && scene?.changes) say(`${headName(ref)}, ${differing(ref, scene)}`);
+    else if (ref && spoken && scene) say(`${headName(ref)}${character(ref, scene.stats) && `, ${character(ref, scene.stats)}`}`);
   };
 
   function preview() {
-    const tile = hover && layout?.tiles.find((t) => refName(t.ref) === refName(/** @type {HeadRef} */ (hover)));
+    const tile = hover && layout?.tiles.find((one) => refName(one.ref) === refName(/** @type {HeadRef} */ (hover)));
     card.hidden = !(tile && scene?.overview && atlas);
     if (card.hidden || !tile || !scene?.overview || !atlas || !hover) return;
     const { overview, stats, ramp } = scene;
@@ -239,7 +257,8 @@ export function mountHeadGrid(host, { focus, say }) {
     context.drawImage(atlas.canvas, from.x, from.y, overview.cols, overview.rows, 0, 0, side, side);
     cardName.textContent = headName(hover);
     const sharp = hover.layer !== "all" && typeof hover.head === "number" ? stats?.sharpness[hover.layer]?.[hover.head] : undefined;
-    cardText.textContent = sharp === undefined ? (typeof hover.head === "number" ? "" : gathered(hover, scene)) : `sharpness ${number(sharp)} · ${character(hover, stats)}`;
+    if (scene.changes) cardText.textContent = differing(hover, scene);
+    else cardText.textContent = sharp === undefined ? (typeof hover.head === "number" ? "" : gathered(hover, scene)) : `${t("heads.sharpness", { number: number(sharp) })} · ${character(hover, stats)}`;
     const box = canvas.getBoundingClientRect();
     const beside = box.right + 14;
     const left = beside + card.offsetWidth > innerWidth - 8 ? Math.max(8, box.left + tile.x - card.offsetWidth - 14) : beside;
@@ -278,12 +297,12 @@ export function mountHeadGrid(host, { focus, say }) {
       scene = next;
       const { state, attention, stats, blocks } = next;
       const count = attention.layers * attention.heads;
-      const which = blocks.length > 1 ? ` of ${attentionName(attention)}` : "";
-      const here = state.layer === -1 ? "" : ` In focus: ${headName(state)}${character(state, stats) && `, it ${character(state, stats)}`}.`;
-      canvas.setAttribute(
-        "aria-label",
-        `${plural(count, "attention head")}${which}: ${plural(attention.layers, "layer")} of ${attention.heads}.${here} Arrow keys walk, Enter focuses.`,
-      );
+      const what = { heads: t("heads.count", { count }), layers: t("count.layer", { count: attention.layers }), each: attention.heads };
+      const parts = [blocks.length > 1 ? t("heads.described-block", { ...what, block: attentionName(attention) }) : t("heads.described", what)];
+      const does = next.changes ? "" : character(state, stats);
+      if (state.layer !== -1) parts.push(does ? t("heads.in-focus-does", { head: headName(state), does }) : t("heads.in-focus", { head: headName(state) }));
+      if (next.changes) parts.push(t("compare.lit"), `${differing(state, next)}.`);
+      canvas.setAttribute("aria-label", [...parts, t("heads.keys")].join(" "));
       draw();
     },
     unmount: () => card.remove(),

@@ -1,11 +1,14 @@
 // @ts-check
 /** The focused head as a heat map: an image of data size that the browser scales, and axes drawn above it. */
-import { fit, hatch, look, measured } from "../canvas.js";
-import { place } from "../colors.js";
+import { faces, fit, hatch, look, measured, paint } from "../canvas.js";
+import { place, signedPlace } from "../colors.js";
+import { bothAt } from "../compare/difference.js";
 import { h } from "../dom.js";
-import { number } from "../format.js";
+import { number, signed } from "../format.js";
 import { weightOf } from "../scene.js";
 import { attentionId, axesOf, crosses, forbidden, label, quiet, saidFrom, sides } from "../trace.js";
+import { leaves, points } from "../touch.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
@@ -18,20 +21,24 @@ const CORNER = { width: 64, height: 34 };
 /** From this size on a cell has room for its number. */
 const ROOM_FOR_NUMBER = 27;
 
-/** @param {Matrix} matrix @param {Pick<Scene, "ramp" | "state" | "top">} scene */
-export function paintCells({ values, rows, cols }, { ramp: { pixels }, state: { scale, threshold }, top }) {
+/** @param {Matrix} matrix @param {Pick<Scene, "ramp" | "state" | "top" | "signed">} scene */
+export function paintCells({ values, rows, cols }, scene) {
+  const { ramp: { pixels }, state: { threshold } } = scene;
   const image = new ImageData(cols, rows);
   const out = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) out[i] = values[i] < threshold ? pixels[0] : pixels[place(values[i], scale, top)];
+  for (let i = 0; i < values.length; i++) out[i] = pixels[colorOf(Math.abs(values[i]) < threshold ? 0 : values[i], scene)];
   return image;
 }
 
+/** A weight's, or a difference's, place in the scene's ramp. @param {number} value @param {Pick<Scene, "state" | "top" | "signed">} scene */
+const colorOf = (value, { state: { scale }, top, signed: difference }) => (difference ? signedPlace(value, top) : place(value, scale, top));
+
 /**
  * Room for the cells beside their labels.
- * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number, corner?: number}} given corner: room for the axes' titles
+ * @param {{width: number, height: number, rows: number, cols: number, longest: (font: number, axis: "query" | "key") => number, unit: number, least?: number, corner?: number}} given least: the smallest letters; corner: room for the axes' titles
  * @returns {Frame}
  */
-export function frameOf({ width, height, rows, cols, longest, unit, corner = CORNER.width }) {
+export function frameOf({ width, height, rows, cols, longest, unit, least = 0, corner = CORNER.width }) {
   const margin = 10 * unit;
   let font = 13 * unit;
   let frame = { cell: 1, left: 0, top: 0, overhang: 0 };
@@ -45,7 +52,7 @@ export function frameOf({ width, height, rows, cols, longest, unit, corner = COR
     const cell = fitting >= 4 ? Math.floor(fitting) : Math.max(fitting, 0.5);
     frame = { cell, left, top, overhang };
     slanted = cell >= 19 * unit;
-    font = Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell + unit));
+    font = Math.max(least, Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell + unit)));
   }
   const { cell } = frame;
   const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - 8));
@@ -135,7 +142,7 @@ function paintForbidden(context, { attention, queries, keys }, { cell, left, top
 function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top, width, height }, colors, row, col) {
   const box = (/** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ w, /** @type {number} */ h, /** @type {number} */ line, /** @type {string} */ color) => {
     context.strokeStyle = color;
-    context.lineWidth = line;
+    context.lineWidth = line * colors.stroke;
     context.strokeRect(x, y, w, h);
   };
   const heldRow = held ? queries.indexOf(held.query) : -1;
@@ -155,17 +162,18 @@ function paintFrames(context, { held, cursor, queries, keys }, { cell, left, top
 }
 
 /** The numbers of the row in question. @param {CanvasRenderingContext2D} context @param {Scene} scene @param {Frame} frame @param {import("../canvas.js").Look} colors @param {number} row */
-function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, left, top, cols }, colors, row) {
+function paintNumbers(context, scene, { cell, left, top, cols }, colors, row) {
+  const { heads, ramp, state } = scene;
   if (row < 0 || !heads[0]) return;
   const { values } = heads[0].shown;
-  context.font = `${Math.min(16 * colors.unit, cell * 0.36)}px ${colors.mono}`;
+  context.font = `${Math.max(colors.least, Math.min(16 * colors.unit, cell * 0.36))}px ${colors.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let i = 0; i < cols; i++) {
     const weight = values[row * cols + i];
-    if (weight < Math.max(0.005, state.threshold)) continue;
-    context.fillStyle = ramp.ink[place(weight, state.scale, brightest)];
-    context.fillText(weight.toFixed(2).replace(/^0/, ""), left + (i + 0.5) * cell, top + (row + 0.5) * cell + 1);
+    if (Math.abs(weight) < Math.max(0.005, state.threshold)) continue;
+    context.fillStyle = ramp.ink[colorOf(weight, scene)];
+    context.fillText(weight.toFixed(2).replace("-", "−").replace(/^(−?)0/, "$1"), left + (i + 0.5) * cell, top + (row + 0.5) * cell + 1);
   }
 }
 
@@ -175,7 +183,7 @@ function paintNumbers(context, { heads, ramp, state, top: brightest }, { cell, l
 export function mountHeatmap(host, actions) {
   const cells = /** @type {HTMLCanvasElement} */ (h("canvas.cells", { "aria-hidden": "true" }));
   const axes = /** @type {HTMLCanvasElement} */ (
-    h("canvas.axes", { tabindex: 0, role: "application", "aria-roledescription": "heat map of attention weights", "aria-label": "Heat map" })
+    h("canvas.axes", { tabindex: 0, role: "application", "aria-roledescription": t("heatmap.role"), "aria-label": t("view.heatmap") })
   );
   host.append(cells, axes);
   /** @type {Scene | null} */
@@ -195,7 +203,7 @@ export function mountHeatmap(host, actions) {
     const [width, height] = [host.clientWidth, host.clientHeight];
     const context = fit(axes, width, height);
     const longest = (/** @type {number} */ font, /** @type {"query" | "key"} */ axis) => {
-      const name = `${now.trace.id} ${attentionId(now.attention)} ${now.state.special} ${font} ${axis}`;
+      const name = `${faces} ${now.trace.id} ${attentionId(now.attention)} ${now.state.special} ${font} ${axis}`;
       const kept = widths.get(name);
       if (kept !== undefined) return kept;
       context.font = `600 ${font}px ${colors.mono}`;
@@ -205,10 +213,10 @@ export function mountHeatmap(host, actions) {
       return result;
     };
     const corner = crosses(now.attention) && width > 480 * colors.unit ? 112 : CORNER.width;
-    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit, corner });
+    frame = frameOf({ width, height, rows: now.queries.length, cols: now.keys.length, longest, unit: colors.unit, least: colors.least, corner });
     Object.assign(cells.style, { left: `${frame.left}px`, top: `${frame.top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
     if (head) {
-      const name = [now.trace.id, attentionId(now.attention), now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special].join();
+      const name = [now.trace.id, attentionId(now.attention), now.state.palette, now.theme, now.state.scale, now.state.threshold, now.state.special, now.signed, now.top].join();
       if (name !== painted || head.shown !== paintedMatrix) {
         cells.width = head.shown.cols;
         cells.height = head.shown.rows;
@@ -217,8 +225,11 @@ export function mountHeatmap(host, actions) {
         paintedMatrix = head.shown;
       }
     }
-    paintTitles(context, frame, colors, now.attention);
-    paintAxes(context, now, frame, colors);
+    const own = frame;
+    paint(axes, context, (pen) => {
+      paintTitles(pen, own, colors, now.attention);
+      paintAxes(pen, now, own, colors);
+    });
   }
 
   /** @param {PointerEvent | MouseEvent} event */
@@ -241,11 +252,13 @@ export function mountHeatmap(host, actions) {
     axes.classList.toggle("pointing", cell !== null);
     actions.point(cell?.query ?? null, cell?.key);
   });
-  axes.addEventListener("pointerleave", () => actions.point(null));
+  axes.addEventListener("pointerleave", (event) => leaves(event) && actions.point(null));
   axes.addEventListener("click", (event) => {
     const cell = under(event);
-    if (cell) actions.lock(cell.query, cell.key);
-    else actions.release();
+    if (!cell) return actions.release();
+    const here = scene?.cursor ?? scene?.held;
+    if (points(event, here?.query === cell.query && here.key === cell.key)) actions.point(cell.query, cell.key);
+    else actions.lock(cell.query, cell.key);
   });
   axes.addEventListener("keydown", (event) => {
     if (!scene || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -282,20 +295,6 @@ export function mountHeatmap(host, actions) {
       measured("heatmap", () => draw(next));
       axes.setAttribute("aria-label", described(next));
     },
-    /** The picture as one canvas. */
-    image() {
-      const whole = document.createElement("canvas");
-      whole.width = axes.width;
-      whole.height = axes.height;
-      const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
-      const ratio = axes.width / axes.clientWidth;
-      context.fillStyle = look().ground;
-      context.fillRect(0, 0, whole.width, whole.height);
-      context.imageSmoothingEnabled = false;
-      if (frame) context.drawImage(cells, frame.left * ratio, frame.top * ratio, frame.width * ratio, frame.height * ratio);
-      context.drawImage(axes, 0, 0);
-      return whole;
-    },
   };
 }
 
@@ -307,25 +306,35 @@ function paintTitles(context, { left, top }, colors, attention) {
   context.textBaseline = "alphabetic";
   context.textAlign = "right";
   const [short, long] = [sides(attention), axesOf(attention)];
-  const ways = [[long.key, long.query], [short.key, short.query], ["keys", "queries"]].map((both) => [`${both[0]} →`, `${both[1]} ↓`]);
+  const ways = [[long.key, long.query], [short.key, short.query], [t("side.keys"), t("side.queries")]].map((both) => [`${both[0]} →`, `${both[1]} ↓`]);
   const [keys, queries] = ways.find((both) => both.every((one) => context.measureText(one).width <= left - 12)) ?? ways[2];
   context.fillText(keys, left - 8, top - 12 * colors.unit - size * 1.3);
   context.fillText(queries, left - 8, top - 12 * colors.unit);
 }
 
+/** Both weights and what differs, as they are said. @param {NonNullable<ReturnType<typeof bothAt>>} both */
+const written = ({ left, right, change }) => ({ left: number(left), right: number(right), change: signed(change) });
+
 /** @param {Scene} scene @param {number} row @param {number} col */
-function spoken({ heads, attention, queries, keys }, row, col) {
+function spoken(scene, row, col) {
+  const { heads, attention, queries, keys } = scene;
   const weight = heads[0]?.shown.values[row * keys.length + col];
-  const names = `${label(attention.queries[queries[row]])} to ${label(attention.keys[keys[col]])}`;
-  if (forbidden(attention, queries[row], keys[col])) return `${names}, not allowed`;
-  return weight === undefined ? names : `${names}, ${number(weight)}`;
+  const names = { query: label(attention.queries[queries[row]]), key: label(attention.keys[keys[col]]) };
+  if (forbidden(attention, queries[row], keys[col])) return t("heatmap.spoken-never", names);
+  const both = bothAt(scene, { query: queries[row], key: keys[col] });
+  if (both) return t("compare.spoken", { ...names, ...written(both) });
+  return weight === undefined ? t("heatmap.spoken", names) : t("heatmap.spoken-weight", { ...names, weight: number(weight) });
 }
 
 /** @param {Scene} scene */
-function described({ heads, attention, chosen, queries, keys }) {
-  const cross = crosses(attention);
-  const size = attention.pools ? `the whole by ${keys.length} tokens` : `${queries.length} ${cross ? "target tokens" : "tokens"} by ${keys.length}${cross ? " source tokens" : ""}`;
-  if (!heads[0] || !chosen || chosen.key === null) return `Heat map, ${size}`;
-  const weight = weightOf(heads[0], chosen) ?? 0;
-  return `Heat map of ${heads[0].name}, ${size}. ${label(attention.queries[chosen.query])} attends to ${label(attention.keys[chosen.key])} with ${number(weight)}. Arrow keys walk through the cells, Enter holds one.`;
+function described(scene) {
+  const { heads, attention, chosen, queries, keys } = scene;
+  const sizes = { queries: queries.length, keys: keys.length };
+  const size = attention.pools ? t("heatmap.size-pools", sizes) : t(crosses(attention) ? "heatmap.size-crosses" : "heatmap.size", sizes);
+  if (!heads[0] || !chosen || chosen.key === null) return t("heatmap.described-plain", { size });
+  const names = { query: label(attention.queries[chosen.query]), key: label(attention.keys[chosen.key]) };
+  const both = scene.signed && bothAt(scene, chosen);
+  if (both) return t("compare.described", { size, ...names, ...written(both) });
+  if (scene.signed) return t("compare.described-plain", { size });
+  return t("heatmap.described", { head: heads[0].name, size, ...names, weight: number(weightOf(heads[0], chosen) ?? 0) });
 }

@@ -1,10 +1,12 @@
 // @ts-check
 /** How one weight came about: the network's own numbers, from the two vectors to what was written. */
+import { bothWeights } from "../compare/difference.js";
 import { h, s } from "../dom.js";
-import { exact, number, part, percent } from "../format.js";
+import { exact, number, part, percent, signed } from "../format.js";
 import { strongest } from "../matrix.js";
 import { rowOfQuery, weightOf } from "../scene.js";
 import { attentionId, classOf, crosses, forbidden, label } from "../trace.js";
+import { phrase, t } from "../words.js";
 import { stateDetails } from "./statedetails.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -20,14 +22,15 @@ export function stripe(vector, marked, name) {
   const [width, height] = [vector.length * 4, 22];
   const top = Math.max(1e-9, ...vector.map(Math.abs));
   const middle = height / 2;
+  const numbers = t("inspector.stripe", { name, count: vector.length, top: number(top) });
   const bars = (/** @type {(x: number) => boolean} */ which) =>
     vector
       .map((x, i) => (which(x) ? `M${i * 4 + 0.5} ${middle}h3V${(middle - (x / top) * (middle - 1)).toFixed(2)}h-3z` : ""))
       .join("");
   return s(
     "svg",
-    { class: "stripe", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `${name}, ${vector.length} numbers, largest ${number(top)}` },
-    s("title", {}, `${name}: ${vector.length} numbers, largest ${number(top)}`),
+    { class: "stripe", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": numbers },
+    s("title", {}, numbers),
     ...marked.map((i) => s("rect", { class: "mark", x: i * 4, y: 0, width: 4, height })),
     s("path", { class: "axis", d: `M0 ${middle}H${width}` }),
     s("path", { class: "positive", d: bars((x) => x > 0) }),
@@ -44,7 +47,7 @@ const vector = (numbers, marked, name) => (numbers.length === 1 ? value(numbers[
 /** The class that the network gives to a token, in a line. @param {import("../trace.js").TraceBody} trace @param {import("../trace.js").Token[]} tokens @param {number} index */
 export function classLine(trace, tokens, index) {
   const own = classOf(trace, tokens, index);
-  return own && h("p.aside.class", {}, "Class of ", h("b", { dir: "auto" }, label(tokens[index])), ": ", h("b", {}, own.label), " ", value(own.probability));
+  return own && h("p.aside.class", {}, ...phrase("inspector.class", { token: h("b", { dir: "auto" }, label(tokens[index])), label: h("b", {}, own.label) }), " ", value(own.probability));
 }
 
 /** @param {any} a @param {import("../trace.js").Block} block */
@@ -56,36 +59,36 @@ function arithmetic(a, block) {
   const additive = block.kind === "additive";
   const match = additive ? "v·tanh(q + k)" : "q·k";
   const steps = [
-    a.patched ? h("p.aside", {}, "An intervention changed this head: the weight is not what these scores alone would give.") : null,
+    a.patched ? h("p.aside", {}, t("inspector.patched")) : null,
     step(
-      "1  How well do they match?",
+      `1  ${t("inspector.match")}`,
       h("dl.vectors", {},
-        h("dt", {}, h("i", {}, "q")), h("dd", {}, vector(a.q, top, `q of ${a.query_token}`)),
-        h("dt", {}, h("i", {}, "k")), h("dd", {}, vector(a.k, top, `k of ${a.key_token}`)),
-        h("dt", {}, h("i", {}, additive ? "v∘t" : "q∘k")), h("dd", {}, vector(a.products, top, additive ? "v times the tanh of their sum" : "their products")),
+        h("dt", {}, h("i", {}, "q")), h("dd", {}, vector(a.q, top, t("inspector.of", { what: "q", token: a.query_token }))),
+        h("dt", {}, h("i", {}, "k")), h("dd", {}, vector(a.k, top, t("inspector.of", { what: "k", token: a.key_token }))),
+        h("dt", {}, h("i", {}, additive ? "v∘t" : "q∘k")), h("dd", {}, vector(a.products, top, t(additive ? "inspector.energies" : "inspector.products"))),
       ),
       h("p.formula", {}, h("i", {}, match), " = ", value(a.raw)),
-      additive ? h("p.aside", {}, h("i", {}, "v"), " is a learned vector, ", h("i", {}, "t"), " = tanh(q + k).") : null,
-      a.q.some((/** @type {number} */ x) => x) ? null : h("p.aside", {}, h("i", {}, "q"), " is 0: no token looks here. What is looked for is learned, and the same for every text."),
-      a.products.length > top.length ? h("p.aside", {}, `Dimensions ${[...top].sort((x, y) => x - y).join(", ")} bring ${number(carried)} of it.`) : null,
+      additive ? h("p.aside", {}, ...phrase("inspector.learned", { v: h("i", {}, "v"), t: h("i", {}, "t") })) : null,
+      a.q.some((/** @type {number} */ x) => x) ? null : h("p.aside", {}, ...phrase("inspector.no-query", { q: h("i", {}, "q") })),
+      a.products.length > top.length ? h("p.aside", {}, t("inspector.dimensions", { dimensions: [...top].sort((x, y) => x - y).join(", "), number: number(carried) })) : null,
     ),
     step(
-      "2  Score",
+      `2  ${t("inspector.score")}`,
       root
         ? h("p.formula", {}, value(a.raw), " ÷ ", root, " = ", value(a.scaled))
         : h("p.formula", {}, value(a.raw)),
-      root ? null : h("p.aside", {}, additive ? "As it is: nothing is divided." : "As it is: this network does not divide by √d."),
-      Math.abs(a.bias) > ROUNDING * Math.max(1, Math.abs(a.scaled)) ? h("p.formula", {}, value(a.scaled), " + bias ", value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
-      a.masked ? h("p.aside", {}, "The mask hides this key: its score is −∞.") : null,
+      root ? null : h("p.aside", {}, t(additive ? "inspector.undivided" : "inspector.unscaled")),
+      Math.abs(a.bias) > ROUNDING * Math.max(1, Math.abs(a.scaled)) ? h("p.formula", {}, value(a.scaled), ` + ${t("inspector.bias")} `, value(a.bias), " = ", value(a.score ?? -Infinity)) : null,
+      a.masked ? h("p.aside", {}, t("inspector.masked")) : null,
     ),
     step(
-      "3  Share out (softmax)",
+      `3  ${t("inspector.softmax")}`,
       h(
         "p.formula",
         {},
         h("span.fraction", {},
           h("span", {}, "e", h("sup", {}, `${number(a.score ?? -Infinity)} − ${part(a.row_max)}`)),
-          h("span", {}, "Σ over the row"),
+          h("span", {}, t("inspector.over-row")),
         ),
         " = ",
         h("span.fraction", {}, value(a.numerator), value(a.denominator)),
@@ -96,9 +99,9 @@ function arithmetic(a, block) {
   ];
   const share = a.head_written_norm > 0 ? a.written_norm / a.head_written_norm : 0;
   const taken = step(
-    "4  What it took",
-    h("dl.vectors", {}, h("dt", {}, h("i", {}, "α·v")), h("dd", {}, stripe(a.weighted_v, [], `α times v of ${a.key_token}`)), h("dt", {}, h("i", {}, "z")), h("dd", {}, stripe(a.z, [], "z, the sum over all keys"))),
-    a.written_norm === null ? null : h("p.aside", {}, "Writes ", value(a.written_norm), " into the residual stream; the whole head writes ", value(a.head_written_norm), share > 1.005 ? ", since values partly cancel." : "."),
+    `4  ${t("inspector.took")}`,
+    h("dl.vectors", {}, h("dt", {}, h("i", {}, "α·v")), h("dd", {}, stripe(a.weighted_v, [], t("inspector.times-v", { token: a.key_token }))), h("dt", {}, h("i", {}, "z")), h("dd", {}, stripe(a.z, [], t("inspector.z")))),
+    a.written_norm === null ? null : h("p.aside", {}, ...phrase(share > 1.005 ? "inspector.writes-cancel" : "inspector.writes", { own: value(a.written_norm), head: value(a.head_written_norm) })),
   );
   return { steps: steps.filter((one) => one !== null), taken };
 }
@@ -119,13 +122,19 @@ function ranking(scene, { lock, point }) {
         onpointerenter: () => held && keys.includes(key) && point(chosen.query, key),
         onpointerleave: () => held && point(null),
       },
-      h("span.token", {}, label(attention.keys[key])),
+      h("span.token", { dir: "auto" }, label(attention.keys[key])),
       h("span.bar", {}, h("i", { style: { width: `${100 * row[key]}%` } })),
       h("span.value", { title: exact(row[key]) }, number(row[key])),
     ),
   );
-  return h("div.step", {}, h("h3", {}, "Strongest keys of ", h("span.token", {}, label(attention.queries[chosen.query]))), h("div.ranking", {}, ...items));
+  return h("div.step", {}, h("h3", {}, ...phrase("inspector.strongest", { token: h("span.token", { dir: "auto" }, label(attention.queries[chosen.query])) })), h("div.ranking", {}, ...items));
 }
+
+/** The weight in both panes, above how the left one came about. @param {ReturnType<typeof bothWeights>} both */
+const beside = (both) =>
+  both
+    ? h("dl.both", {}, ...[[t("compare.left"), number(both.left), both.left], [t("compare.right"), number(both.right), both.right], [t("compare.difference"), signed(both.change), both.change]].map(([name, text, x]) => h("div", {}, h("dt", {}, name), h("dd", { title: exact(Number(x)) }, text))))
+    : h("p.aside", {}, t("compare.no-pair"));
 
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */
 export function mountInspector(host, actions) {
@@ -146,7 +155,8 @@ export function mountInspector(host, actions) {
       const matches = a && `${a.stack}.${a.block}` === attentionId(attention) && a.layer === state.layer && a.head === state.head && a.query === chosen.query && a.key === chosen.key;
       const weight = weightOf(head, chosen) ?? (matches ? a.weight : undefined);
       if (weight === undefined) return host.classList.toggle("waiting", true);
-      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches, head.row?.query].join();
+      const both = bothWeights(scene, chosen);
+      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches, head.row?.query, scene.beside?.scene.trace.id, both?.right].join();
       if (name === drawn) return;
       drawn = name;
       const [query, key] = [attention.queries[chosen.query], attention.keys[chosen.key]];
@@ -158,18 +168,19 @@ export function mountInspector(host, actions) {
         h(
           "div.verdict",
           {},
-          h("p.pair", { "aria-label": `${label(query)} attends to ${label(key)}` }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
+          h("p.pair", { "aria-label": t("inspector.pair", { query: label(query), key: label(key) }) }, h("span.chip", { dir: "auto" }, label(query)), h("span.arrow", { "aria-hidden": "true" }, "→"), h("span.chip", { dir: "auto" }, label(key))),
           h("p.weight", { id: "weight", title: exact(weight) }, number(weight)),
           forbidden(attention, chosen.query, chosen.key)
-            ? h("p.aside", {}, "Not allowed: ", h("b", { dir: "auto" }, label(key)), " comes later.")
-            : h("p.aside", {}, `${percent(weight)} of what `, h("b", { dir: "auto" }, label(query)), ` attends to${crosses(attention) && !attention.pools ? " in the source" : ""}.`),
+            ? h("p.aside", {}, ...phrase("inspector.never", { key: h("b", { dir: "auto" }, label(key)) }))
+            : h("p.aside", {}, ...phrase(crosses(attention) && !attention.pools ? "inspector.share-source" : "inspector.share", { share: percent(weight), query: h("b", { dir: "auto" }, label(query)) })),
           classLine(scene.trace, attention.queries, chosen.query),
           attention.queries === attention.keys ? null : classLine(scene.trace, attention.keys, chosen.key),
         ),
+        scene.beside ? beside(both) : "",
         ...(parts?.steps ?? []),
         ranking(scene, actions) ?? "",
         parts?.taken ?? "",
-        single ? "" : h("p.aside", {}, "Several heads taken together have no single q and k. Focus one head to see its arithmetic."),
+        single ? "" : h("p.aside", {}, t("inspector.several")),
       );
       if (focused) /** @type {HTMLElement | null} */ (host.querySelector(`[data-name="${CSS.escape(focused)}"]`))?.focus();
       host.classList.toggle("waiting", single && !matches);

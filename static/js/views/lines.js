@@ -1,8 +1,10 @@
 // @ts-check
 /** Two columns of tokens joined by lines as strong as the weight, one colour per head. */
-import { fit, look, measured, onGround } from "../canvas.js";
+import { fit, look, measured, paint } from "../canvas.js";
 import { h } from "../dom.js";
-import { axesOf, label, quiet, saidFrom } from "../trace.js";
+import { axesOf, label, quiet, saidFrom, sides } from "../trace.js";
+import { leaves, points } from "../touch.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{pitch: number, top: number, left: number, right: number, height: number, font: number}} Frame */
@@ -12,19 +14,19 @@ const INVISIBLE = 0.012;
 /** All lines of several rows at once: only the stronger ones, or nothing can be told apart. */
 const CROWDED = 0.04;
 
-/** @param {{width: number, height: number, tokens: number, unit: number}} given @returns {Frame} */
-export function frameOf({ width, height, tokens, unit }) {
+/** @param {{width: number, height: number, tokens: number, unit: number, least?: number, beside?: number}} given least: the smallest letters; beside: room for the words of each side @returns {Frame} */
+export function frameOf({ width, height, tokens, unit, least = 0, beside = 125 * unit }) {
   const header = 24 * unit;
   const pitch = Math.max(15 * unit, Math.min(44 * unit, (height - header - 4) / tokens));
   const middle = width / 2;
-  const span = Math.min(width - 250 * unit, 560 * unit);
+  const span = Math.min(width - 2 * beside, 560 * unit);
   return {
     pitch,
     top: header,
     left: middle - Math.max(span, 80) / 2,
     right: middle + Math.max(span, 80) / 2,
     height: header + pitch * tokens + 4,
-    font: Math.min(16 * unit, Math.max(10 * unit, pitch * 0.5)),
+    font: Math.max(least, Math.min(16 * unit, Math.max(10 * unit, pitch * 0.5))),
   };
 }
 
@@ -90,16 +92,24 @@ export function paintLines(context, scene, frame, colors) {
   context.font = `${12 * colors.unit}px ${colors.sans}`;
   context.fillStyle = colors.ink2;
   context.textAlign = "right";
-  const { query, key } = axesOf(attention);
+  const { query, key } = (colors.least ? sides : axesOf)(attention);
   context.fillText(query, left - 12, 10 * colors.unit);
   context.textAlign = "left";
   context.fillText(key, right + 12, 10 * colors.unit);
 }
 
+/** The width of the longest word where all are written in the smallest letters there are. @param {Scene} scene @param {import("../canvas.js").Look} colors */
+function longest({ attention, queries, keys }, { least, mono }) {
+  const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  context.font = `600 ${least}px ${mono}`;
+  const words = [...queries.map((at) => attention.queries[at]), ...keys.map((at) => attention.keys[at])];
+  return Math.max(...words.map((token) => context.measureText(label(token)).width));
+}
+
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */
 export function mountLines(host, { point, lock, release, say }) {
   const canvas = /** @type {HTMLCanvasElement} */ (
-    h("canvas.lines", { tabindex: 0, role: "application", "aria-roledescription": "lines from tokens to tokens", "aria-label": "Lines" })
+    h("canvas.lines", { tabindex: 0, role: "application", "aria-roledescription": t("lines.role"), "aria-label": t("view.lines") })
   );
   const scroller = h("div.scroller", {}, canvas);
   host.append(scroller);
@@ -126,11 +136,13 @@ export function mountLines(host, { point, lock, release, say }) {
     canvas.classList.toggle("pointing", place !== null);
     point(place?.query ?? null, place?.key);
   });
-  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("pointerleave", (event) => leaves(event) && point(null));
   canvas.addEventListener("click", (event) => {
     const place = under(event);
-    if (place) lock(place.query, place.key);
-    else release();
+    if (!place) return release();
+    const here = scene?.cursor ?? scene?.held;
+    if (points(event, here?.query === place.query && here.key === place.key)) point(place.query, place.key);
+    else lock(place.query, place.key);
   });
   canvas.addEventListener("keydown", (event) => {
     if (!scene || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -154,16 +166,17 @@ export function mountLines(host, { point, lock, release, say }) {
       measured("lines", () => {
         const colors = look();
         const tokens = Math.max(next.queries.length, next.keys.length);
-        frame = frameOf({ width: host.clientWidth, height: host.clientHeight, tokens, unit: colors.unit });
+        const { unit, least } = colors;
+        frame = frameOf({ width: host.clientWidth, height: host.clientHeight, tokens, unit, least, beside: least ? longest(next, colors) + 24 : undefined });
         const overflows = frame.height > host.clientHeight + 1;
         const held = next.held ? next.queries.indexOf(next.held.query) : -1;
         if (held >= 0 && next.held?.query !== shownHeld) scroller.scrollTop = frame.top + held * frame.pitch - host.clientHeight / 2;
         shownHeld = next.held?.query;
-        paintLines(fit(canvas, host.clientWidth - (overflows ? 14 : 0), frame.height), next, frame, colors);
+        const own = frame;
+        paint(canvas, fit(canvas, host.clientWidth - (overflows ? 14 : 0), frame.height), (pen) => paintLines(pen, next, own, colors));
       });
       const names = next.heads.map((head) => head.name).join(", ");
-      canvas.setAttribute("aria-label", `Lines from ${next.queries.length} looking tokens to ${next.keys.length} tokens looked at, of ${names}. Up and down walk through the tokens, Enter holds one.`);
+      canvas.setAttribute("aria-label", t("lines.described", { queries: next.queries.length, keys: next.keys.length, heads: names }));
     },
-    image: () => onGround(canvas),
   };
 }

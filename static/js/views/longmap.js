@@ -1,12 +1,13 @@
 // @ts-check
 /** The heat map of a long text: all of it at once, then tiles of the part that is looked at; never a whole map. */
-import { fit, hatch, look, measured, onGround } from "../canvas.js";
+import { fit, hatch, look, measured, paint } from "../canvas.js";
 import { place } from "../colors.js";
 import { h } from "../dom.js";
 import { number } from "../format.js";
 import { selection } from "../session.js";
 import { cellAt, coarsest, covering } from "../tiles.js";
-import { crosses, forbidden, label, quiet } from "../trace.js";
+import { crosses, forbidden, label, quiet, sides } from "../trace.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../trace.js").Attention} Attention */
@@ -62,19 +63,19 @@ function painted({ values, rows, cols }, { ramp: { pixels }, state: { scale, thr
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions & {look: (window: import("../state.js").State["window"]) => void}} actions */
 export function mountLongmap(host, actions) {
   const map = /** @type {HTMLCanvasElement} */ (
-    h("canvas.axes.long", { tabindex: 0, role: "application", "aria-roledescription": "heat map of attention weights", "aria-label": "Heat map" })
+    h("canvas.axes.long", { tabindex: 0, role: "application", "aria-roledescription": t("heatmap.role"), "aria-label": t("view.heatmap") })
   );
-  const mini = /** @type {HTMLCanvasElement} */ (h("canvas.minimap", { "aria-hidden": "true", title: "All of the map: click to look there" }));
+  const mini = /** @type {HTMLCanvasElement} */ (h("canvas.minimap", { "aria-hidden": "true", "data-tool": true, title: t("longmap.minimap") }));
   const where = h("p.where", { role: "status" });
-  const button = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => void} */ onclick) => h("button.quiet", { type: "button", title, "aria-label": title, onclick }, name);
+  const button = (/** @type {string} */ name, /** @type {string} */ title, /** @type {() => void} */ onclick) => h("button.quiet", { type: "button", "data-tool": true, title, "aria-label": title, onclick }, name);
   const bar = h(
     "div.zoom",
     {},
     mini,
     where,
-    button("−", "Zoom out (−)", () => move(zoomed(now(), focus(), 2, attention()))),
-    button("+", "Zoom in (+)", () => move(zoomed(now(), focus(), 0.5, attention()))),
-    button("All", "The whole map (0)", () => move(everything(attention()))),
+    button("−", t("longmap.out"), () => move(zoomed(now(), focus(), 2, attention()))),
+    button("+", t("longmap.in"), () => move(zoomed(now(), focus(), 0.5, attention()))),
+    button(t("longmap.all"), t("longmap.all-title"), () => move(everything(attention()))),
   );
   host.append(map, bar);
 
@@ -150,21 +151,24 @@ export function mountLongmap(host, actions) {
     const fine = cellFor(span);
     const wanted = covering(all, { query, key, rows, cols }, fine);
     const places = fine < base().cell ? [base(), ...wanted] : [base()];
-    context.save();
-    context.beginPath();
-    context.rect(frame.left, frame.top, frame.width, frame.height);
-    context.clip();
-    context.fillStyle = shown.ramp.css[0];
-    context.fillRect(frame.left, frame.top, frame.width, frame.height);
-    context.imageSmoothingEnabled = false;
-    for (const at of places) {
-      const one = tile(at);
-      if (one) paintTile(context, one, frame, shown.top);
-    }
-    paintForbidden(context, frame, colors);
-    context.restore();
-    paintAxes(context, frame, colors);
-    paintMarks(context, frame, colors, fine);
+    const own = frame;
+    paint(map, context, (pen) => {
+      pen.save();
+      pen.beginPath();
+      pen.rect(own.left, own.top, own.width, own.height);
+      pen.clip();
+      pen.fillStyle = shown.ramp.css[0];
+      pen.fillRect(own.left, own.top, own.width, own.height);
+      pen.imageSmoothingEnabled = false;
+      for (const at of places) {
+        const one = tile(at);
+        if (one) paintTile(pen, one, own, shown.top);
+      }
+      paintForbidden(pen, own, colors);
+      pen.restore();
+      paintAxes(pen, own, colors);
+      paintMarks(pen, own, colors, fine);
+    });
     paintMinimap(colors, shown.top);
     where.textContent = read(fine);
     shown.tiles.want(shown.trace.id, all, ref(), selection(ref()), places);
@@ -214,7 +218,7 @@ export function mountLongmap(host, actions) {
     const { cursor, chosen } = /** @type {Scene} */ (scene);
     const live = cursor ?? chosen;
     const words = cell >= 9 * colors.unit;
-    const font = (words ? Math.min(15, Math.max(10, cell * 0.6)) : 11) * colors.unit;
+    const font = Math.max(colors.least, (words ? Math.min(15, Math.max(10, cell * 0.6)) : 11) * colors.unit);
     const room = words ? font * 1.1 : 44 * colors.unit;
     const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
     const every = words ? Math.max(1, Math.ceil(room / cell)) : (steps.find((step) => step * cell >= room) ?? 10000);
@@ -241,8 +245,9 @@ export function mountLongmap(host, actions) {
     context.font = `${12 * colors.unit}px ${colors.sans}`;
     context.fillStyle = colors.ink2;
     context.textAlign = "right";
-    context.fillText(crosses(attention()) ? "source →" : "keys →", left - 8, top - 30 * colors.unit);
-    context.fillText(crosses(attention()) ? "target ↓" : "queries ↓", left - 8, top - 14 * colors.unit);
+    const { query: looking, key: lookedAt } = crosses(attention()) ? sides(attention()) : { query: t("side.queries"), key: t("side.keys") };
+    context.fillText(`${lookedAt} →`, left - 8, top - 30 * colors.unit);
+    context.fillText(`${looking} ↓`, left - 8, top - 14 * colors.unit);
     if (cell < 9 * colors.unit) return;
     context.fillStyle = colors.ground;
     for (let at = Math.ceil(key); at < key + cols; at++) context.fillRect(left + (at - key) * cell - 0.5, top, 1, rows * cell);
@@ -259,7 +264,7 @@ export function mountLongmap(host, actions) {
     context.clip();
     const box = (/** @type {[number, number]} */ rows, /** @type {[number, number] | null} */ cols, /** @type {string} */ color, /** @type {number} */ line) => {
       context.strokeStyle = color;
-      context.lineWidth = line;
+      context.lineWidth = line * colors.stroke;
       const [x, w] = cols ? [left + (cols[0] - key) * cell, Math.max(3, (cols[1] - cols[0] + 1) * cell)] : [left, width];
       context.strokeRect(x - 0.5, top + (rows[0] - query) * cell - 0.5, w + 1, Math.max(fine > 1 ? 3 : 1, (rows[1] - rows[0] + 1) * cell) + 1);
     };
@@ -297,14 +302,15 @@ export function mountLongmap(host, actions) {
   function read(fine) {
     const { query, key, span } = now();
     const { queries, keys } = attention();
-    const cells = fine > 1 ? `a cell is ${fine} × ${fine} tokens, as bright as the strongest` : "a cell is one weight";
-    return `queries ${stretch(query, span, queries.length)} · keys ${stretch(key, span, keys.length)} of ${Math.max(queries.length, keys.length)} · ${cells}`;
+    const cells = fine > 1 ? t("longmap.cell-of", { side: fine }) : t("longmap.cell");
+    const part = { queries: stretch(query, span, queries.length), keys: stretch(key, span, keys.length), all: Math.max(queries.length, keys.length) };
+    return `${t("longmap.where", part)} · ${cells}`;
   }
 
   /** @param {number} fine */
   function described(fine) {
     const { queries, keys } = attention();
-    return `Heat map of a long text, ${queries.length} tokens by ${keys.length}. In sight: ${read(fine)}. Arrow keys walk, with Shift they move the window; plus and minus zoom, 0 shows all, Enter ${fine > 1 ? "zooms in" : "holds the cell"}.`;
+    return t(fine > 1 ? "longmap.described" : "longmap.described-close", { queries: queries.length, keys: keys.length, part: read(fine) });
   }
 
   /** The cell that a pair is drawn in, from the finest tile that is here. @param {number} query @param {number} key */
@@ -449,8 +455,10 @@ export function mountLongmap(host, actions) {
     point({ query: to.query + 0.5, key: to.key + 0.5 });
     const { cursor } = /** @type {Scene} */ (scene);
     const value = cursor?.seen?.value;
-    const name = `${label(queries[to.query])} to ${label(keys[to.key])}`;
-    actions.say(step > 1 ? `tokens from ${to.query} to tokens from ${to.key}, at most ${number(value ?? 0)}` : forbidden(attention(), to.query, to.key) ? `${name}, not allowed` : `${name}, ${value === undefined ? "" : number(value)}`);
+    const names = { query: label(queries[to.query]), key: label(keys[to.key]) };
+    if (step > 1) actions.say(t("longmap.spoken", { query: to.query, key: to.key, most: number(value ?? 0) }));
+    else if (forbidden(attention(), to.query, to.key)) actions.say(t("heatmap.spoken-never", names));
+    else actions.say(value === undefined ? t("heatmap.spoken", names) : t("heatmap.spoken-weight", { ...names, weight: number(value) }));
   }
 
   return {
@@ -466,7 +474,6 @@ export function mountLongmap(host, actions) {
       measured("heatmap", draw);
       if (over && !down.size) point(under(over));
     },
-    image: () => onGround(map),
     unmount: () => {
       clearTimeout(resting);
       if (scene) scene.tiles.want(scene.trace.id, attention(), ref(), {}, []);

@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { exact, number, percent } from "../format.js";
 import { label, quiet, textOf } from "../trace.js";
+import { apart, phrase, t } from "../words.js";
 
 const LISTED = 5;
 
@@ -16,18 +17,18 @@ function rows({ prediction: said, tokens: all, pair }, actions) {
   if (!said) return [];
   const tokens = all[said.stack];
   const found = [];
-  if (said.number !== undefined) found.push(row(["Says ", h("span.value", { title: exact(said.number) }, number(said.number))]));
+  if (said.number !== undefined) found.push(row(phrase("next.says", { number: h("span.value", { title: exact(said.number) }, number(said.number)) })));
   if (said.token_labels) found.push(classes(said.token_labels, tokens, said.stack, actions));
   if (said.labels) {
     const guesses = said.labels.map(({ label: word, probability }) => ({ word, title: word, quiet: false, probability }));
-    const heading = tokens.length && pair != null ? "Class of the pair" : "Class";
+    const heading = t(tokens.length && pair != null ? "next.class-pair" : "next.class");
     found.push(row([heading], guesses.sort((a, b) => b.probability - a.probability)));
   }
   if (said.positions?.length === 0) {
     // Vocabularies write all their special tokens in one way.
     const mask = tokens.some(({ special, piece }) => special && piece.startsWith("[")) ? "[MASK]" : "<mask>";
-    const example = h("button.quiet", { type: "button", onclick: () => actions.putInPlace(mask) }, "Mask the word in question");
-    found.push(row(["Write ", h("span.token", {}, mask), " in place of a word: this network says what could stand there. ", example]));
+    const example = h("button.quiet", { type: "button", onclick: () => actions.putInPlace(mask) }, t("next.mask"));
+    found.push(row([...phrase("next.write-mask", { mask: h("span.token", {}, mask) }), " ", example]));
   }
   const places = said.positions ?? [];
   const after = (/** @type {number} */ position) => position === tokens.length - 1;
@@ -37,10 +38,10 @@ function rows({ prediction: said, tokens: all, pair }, actions) {
     const chip = h("button.token", { type: "button", dir: "auto", "data-at": position, ...pointing({ stack: said.stack, index: position }, actions) }, name, many ? h("sub", {}, nth + 1) : null);
     found.push(
       row(
-        [after(position) ? "Next after " : "In place of ", chip],
+        phrase(after(position) ? "next.after" : "next.in-place", { token: chip }),
         top.map(({ id, text, piece, probability }) => {
           const token = /** @type {any} */ ({ text, piece, special: false });
-          const title = quiet(token) ? `token ${id}, a part of a letter` : text;
+          const title = quiet(token) ? t("next.part-of-letter", { id }) : text;
           return { word: textOf(token), title, quiet: quiet(token), probability };
         }),
       ),
@@ -63,7 +64,7 @@ const row = (heading, guesses = []) => h("div.said", {}, h("h3", {}, ...heading)
 const drawn = ({ word, title, quiet: byte, probability }) =>
   h(
     "li",
-    { title: `${title}: ${exact(probability)}` },
+    { title: `${apart(title)}: ${exact(probability)}` },
     h(`span.token${byte ? ".byte" : ""}`, { dir: "auto" }, word),
     h("span.value", {}, number(probability)),
     bar(probability),
@@ -79,7 +80,7 @@ const classes = (labels, tokens, stack, actions) =>
   h(
     "div.said",
     {},
-    h("h3", {}, "Class of each token"),
+    h("h3", {}, t("next.class-each")),
     h(
       "ol.classes",
       {},

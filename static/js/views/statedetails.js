@@ -2,8 +2,9 @@
 /** One unit of a recurrent state at one step: its number, the equation that made it, and its course over time. */
 import { h } from "../dom.js";
 import { exact, number, part } from "../format.js";
-import { equation, law, partName, whereName } from "../recurrent.js";
+import { equation, law, meaningOf, partName, whereName } from "../recurrent.js";
 import { label } from "../trace.js";
+import { phrase, t } from "../words.js";
 import { classLine, stripe } from "./inspector.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -30,7 +31,7 @@ function worked({ site, recurrent, states }, time, unit) {
   if (which === "lstm hidden") {
     const [o, c] = [of("gate.output"), of("cell")];
     if (o === undefined || c === undefined || own === undefined) return null;
-    return step("How it came about", h("p.formula", {}, sub("h", "t"), " = ", i("o"), " · tanh ", sub("c", "t")), h("p.formula", {}, value(o), " · ", value(Math.tanh(c)), " = ", h("b", { title: exact(o * Math.tanh(c)) }, number(o * Math.tanh(c)))));
+    return step(t("states.came-about"), h("p.formula", {}, sub("h", "t"), " = ", i("o"), " · tanh ", sub("c", "t")), h("p.formula", {}, value(o), " · ", value(Math.tanh(c)), " = ", h("b", { title: exact(o * Math.tanh(c)) }, number(o * Math.tanh(c)))));
   }
   const [keep, gate, fresh] = which === "gru" ? [of("gate.update"), null, of("gate.candidate")] : [of("gate.forget"), of("gate.input"), of("gate.candidate")];
   const old = of(site.part, before);
@@ -54,12 +55,12 @@ function worked({ site, recurrent, states }, time, unit) {
   const first = old === undefined;
   const carried = first ? own - rest * fresh : keep * old;
   return step(
-    "How it came about",
+    t("states.came-about"),
     formula,
     first
       ? h("p.formula", {}, value(carried), " + ", value(rest), " · ", value(fresh), " = ", h("b", { title: exact(own) }, number(own)))
       : h("p.formula", {}, value(keep), " · ", value(old), " + ", value(rest), " · ", value(fresh), " = ", h("b", { title: exact(own) }, number(carried + rest * fresh))),
-    h("p.aside", {}, which === "gru" ? `It keeps ${Math.round(100 * keep)} % of what it was and takes ${Math.round(100 * rest)} % of the candidate.` : `It keeps ${Math.round(100 * keep)} % of what it held and lets ${Math.round(100 * rest)} % of the candidate in.`),
+    h("p.aside", {}, t(which === "gru" ? "states.keeps-gru" : "states.keeps-lstm", { keep: Math.round(100 * keep), take: Math.round(100 * rest) })),
   );
 }
 
@@ -71,9 +72,9 @@ function symbols({ site, recurrent }) {
   const before = () => h("span", {}, i("U"), " ", i("h", site.reverse ? "t+1" : "t−1"));
   const read = h("span", {}, i("W"), " ", i("x", "t"), " + ", i("b"), " + ", own.reset ? h("span", {}, i("r"), " · (", before(), " + ", i("c"), ")") : before());
   return step(
-    "How it came about",
+    t("states.came-about"),
     h("p.formula", {}, i(own.name, "t"), " = ", h("span", {}, `${own.of}(`, read, ")")),
-    h("p.aside", {}, "Every unit of the input ", i("x"), " and of the state before takes part in it", own.of === "σ" ? ", and σ makes a share from 0 to 1 of it." : "."),
+    h("p.aside", {}, ...phrase(own.of === "σ" ? "states.every-unit-share" : "states.every-unit", { x: i("x") })),
   );
 }
 
@@ -92,7 +93,7 @@ export function stateDetails(host, scene, drawn) {
   if (name === drawn) return drawn;
   const tokens = trace.tokens[site.stack];
   const own = numbers.values[at.time * numbers.cols + at.unit];
-  const course = Array.from({ length: numbers.rows }, (_, t) => numbers.values[t * numbers.cols + at.unit]);
+  const course = Array.from({ length: numbers.rows }, (_, time) => numbers.values[time * numbers.cols + at.unit]);
   const row = Array.from(numbers.values.subarray(at.time * numbers.cols, (at.time + 1) * numbers.cols));
   const strongest = row.map((x, unit) => ({ x, unit })).sort((a, b) => Math.abs(b.x) - Math.abs(a.x)).slice(0, 5);
   const most = Math.max(1e-9, ...strongest.map(({ x }) => Math.abs(x)));
@@ -100,23 +101,23 @@ export function stateDetails(host, scene, drawn) {
     h(
       "div.verdict",
       {},
-      h("p.pair", {}, h("span.chip", { dir: "auto" }, label(tokens[at.time])), h("span.aside", {}, `unit ${at.unit}`)),
+      h("p.pair", {}, h("span.chip", { dir: "auto" }, label(tokens[at.time])), h("span.aside", {}, t("caption.unit", { unit: at.unit }))),
       h("p.weight", { id: "weight", title: exact(own) }, number(own)),
-      h("p.aside", {}, `${whereName(site, recurrent ?? [])}: ${site.meaning}.`),
+      h("p.aside", {}, `${whereName(site, recurrent ?? [])}: ${meaningOf(site)}.`),
       classLine(trace, tokens, at.time),
     ),
     equationHere ?? symbols(scene) ?? "",
-    step("This unit over time", h("dl.vectors.course", {}, h("dt", {}, `${at.unit}`), h("dd", {}, stripe(course, [at.time], `unit ${at.unit} at every step`)))),
-    step("All units at this step", h("dl.vectors.course", {}, h("dt", {}, `t=${at.time}`), h("dd", {}, stripe(row, [at.unit], `${partName(site)} at ${label(tokens[at.time])}`)))),
+    step(t("states.unit-over-time"), h("dl.vectors.course", {}, h("dt", {}, `${at.unit}`), h("dd", {}, stripe(course, [at.time], t("states.unit-every-step", { unit: at.unit }))))),
+    step(t("states.all-units"), h("dl.vectors.course", {}, h("dt", {}, `t=${at.time}`), h("dd", {}, stripe(row, [at.unit], t("states.part-at", { part: partName(site), token: label(tokens[at.time]) }))))),
     h(
       "div.step",
       {},
-      h("h3", {}, "Strongest units at ", h("span.token", { dir: "auto" }, label(tokens[at.time]))),
+      h("h3", {}, ...phrase("states.strongest", { token: h("span.token", { dir: "auto" }, label(tokens[at.time])) })),
       h(
         "ol.ranking",
         {},
         ...strongest.map(({ x, unit }) =>
-          h("li", {}, h("span.token", {}, `unit ${unit}`), h("span.bar", {}, h("i", { class: x < 0 ? "negative" : "", style: { width: `${(100 * Math.abs(x)) / most}%` } })), h("span.value", { title: exact(x) }, number(x))),
+          h("li", {}, h("span.token", {}, t("caption.unit", { unit })), h("span.bar", {}, h("i", { class: x < 0 ? "negative" : "", style: { width: `${(100 * Math.abs(x)) / most}%` } })), h("span.value", { title: exact(x) }, number(x))),
         ),
       ),
     ),

@@ -1,14 +1,15 @@
 // @ts-check
 /** Every recurrent state at a glance: one small picture of time × unit per layer, direction and gate. */
 import { h } from "../dom.js";
-import { isShare, partName, reach, whereName } from "../recurrent.js";
+import { isShare, meaningOf, partName, reach, whereName } from "../recurrent.js";
+import { t } from "../words.js";
 import { colorsOf } from "./states.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
 /** @param {HTMLElement} host @param {{look: (address: string) => void}} actions */
 export function mountStateGrid(host, { look }) {
-  const list = h("div.state-grid", { role: "group", "aria-label": "Recurrent states" });
+  const list = h("div.state-grid", { role: "group", "aria-label": t("states.grid") });
   host.append(list);
   /** @type {Map<string, {button: HTMLElement, canvas: HTMLCanvasElement, drawn: string}>} */
   const tiles = new Map();
@@ -23,20 +24,20 @@ export function mountStateGrid(host, { look }) {
     const layers = [...new Set(all.map(({ where }) => where))];
     const bottleneck = !blocks.length && Object.keys(trace.tokens).length > 1;
     list.replaceChildren(
-      bottleneck ? h("p.aside", {}, "No attention here: all that the decoder learns of the source is the encoder's last state.") : "",
+      bottleneck ? h("p.aside", {}, t("states.bottleneck")) : "",
       ...layers.map((where) => {
         const own = all.filter((site) => site.where === where && site.part !== "input");
         const title = whereName(own[0], all);
         return h(
           "section",
           {},
-          h("h3", {}, title, own[0].reverse ? h("small", {}, "reads from the end") : null),
+          h("h3", {}, title, own[0].reverse ? h("small", {}, t("states.reverse")) : null),
           h(
             "div.tiles",
             {},
             ...own.map((site) => {
               const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { "aria-hidden": "true" }));
-              const button = h("button.state", { type: "button", title: site.meaning, "aria-label": `${title}, ${partName(site)}`, onclick: () => look(site.address) }, canvas, h("span", {}, partName(site)));
+              const button = h("button.state", { type: "button", title: meaningOf(site), "aria-label": `${title}, ${partName(site)}`, onclick: () => look(site.address) }, canvas, h("span", {}, partName(site)));
               tiles.set(site.address, { button, canvas, drawn: "" });
               return button;
             }),

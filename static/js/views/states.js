@@ -1,11 +1,13 @@
 // @ts-check
 /** One state of a recurrent layer over time: a row for every step, a column for every unit. */
-import { fit, look, measured } from "../canvas.js";
+import { fit, look, measured, paint } from "../canvas.js";
 import { diverging, place, ramp, signedPlace } from "../colors.js";
 import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { isShare, partName, whereName } from "../recurrent.js";
 import { label, quiet, saidFrom } from "../trace.js";
+import { leaves, points } from "../touch.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{left: number, top: number, width: number, height: number, rows: number, cols: number}} Frame */
@@ -35,9 +37,9 @@ const clip = (text) => ([...text].length > LETTERS ? `${[...text].slice(0, LETTE
 export function mountStates(host, actions) {
   const cells = /** @type {HTMLCanvasElement} */ (h("canvas.cells", { "aria-hidden": "true" }));
   const axes = /** @type {HTMLCanvasElement} */ (
-    h("canvas.axes", { tabindex: 0, role: "application", "aria-roledescription": "heat map of recurrent states", "aria-label": "States" })
+    h("canvas.axes", { tabindex: 0, role: "application", "aria-roledescription": t("states.role"), "aria-label": t("view.states") })
   );
-  const scroller = h("div.scroller", { tabindex: 0, role: "region", "aria-label": "States as a table", hidden: true });
+  const scroller = h("div.scroller", { tabindex: 0, role: "region", "aria-label": t("states.as-table"), hidden: true });
   host.append(cells, axes, scroller);
   /** @type {Scene | null} */
   let scene = null;
@@ -74,6 +76,14 @@ export function mountStates(host, actions) {
       painted = numbers;
       paintedAs = name;
     }
+    paint(axes, context, (pen) => paintAxes(pen, now, /** @type {Frame} */ (frame), colors));
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {Scene} now @param {Frame} frame @param {import("../canvas.js").Look} colors */
+  function paintAxes(context, now, { left, top, width: wide, height: tall, rows, cols }, colors) {
+    const { unit } = colors;
+    const font = 13 * unit;
+    const tokens = now.trace.tokens[/** @type {any} */ (now.site).stack];
     const [row, col] = [tall / rows, wide / cols];
     const said = saidFrom(now.trace, tokens);
     context.fillStyle = colors.ink2;
@@ -81,7 +91,7 @@ export function mountStates(host, actions) {
     if (Math.min(row, col) >= 9) {
       context.fillStyle = colors.ground;
       for (let u = 1; u < cols; u++) context.fillRect(left + u * col - 0.5, top, 1, tall);
-      for (let t = 1; t < rows; t++) context.fillRect(left, top + t * row - 0.5, wide, 1);
+      for (let time = 1; time < rows; time++) context.fillRect(left, top + time * row - 0.5, wide, 1);
     }
     context.textBaseline = "middle";
     context.textAlign = "right";
@@ -107,9 +117,9 @@ export function mountStates(host, actions) {
     context.font = `${12 * unit}px ${colors.sans}`;
     context.fillStyle = colors.ink2;
     context.textAlign = "right";
-    context.fillText("time ↓", left - 8, top - 10 * unit);
+    context.fillText(`${t("states.time")} ↓`, left - 8, top - 10 * unit);
     context.textAlign = "left";
-    context.fillText("unit →", left, top - 28 * unit);
+    context.fillText(`${t("states.unit")} →`, left, top - 28 * unit);
     if (now.step && now.step.time < rows) {
       const { time, unit: at } = now.step;
       const kept = now.state.time === time && now.state.unit === at;
@@ -136,18 +146,18 @@ export function mountStates(host, actions) {
       h(
         "table",
         {},
-        h("caption", {}, `${whereName(site, now.recurrent ?? [])}, ${partName(site)}: a row for each step, a column for each unit`),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "step"), ...Array.from({ length: numbers.cols }, (_, u) => h("th", { scope: "col" }, u)))),
+        h("caption", {}, t("states.caption", { where: whereName(site, now.recurrent ?? []), part: partName(site) })),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("generate.step")), ...Array.from({ length: numbers.cols }, (_, u) => h("th", { scope: "col" }, u)))),
         h(
           "tbody",
           {},
-          ...tokens.map((token, t) =>
+          ...tokens.map((token, time) =>
             h(
               "tr",
               {},
-              h("th", { scope: "row" }, label(token)),
+              h("th", { scope: "row", dir: "auto" }, label(token)),
               ...Array.from({ length: numbers.cols }, (_, u) => {
-                const value = numbers.values[t * numbers.cols + u];
+                const value = numbers.values[time * numbers.cols + u];
                 return h("td", { title: exact(value) }, value.toFixed(3).replace("-", "−"));
               }),
             ),
@@ -171,11 +181,12 @@ export function mountStates(host, actions) {
     axes.classList.toggle("pointing", at !== null);
     actions.visit(at?.time ?? null, at?.unit);
   });
-  axes.addEventListener("pointerleave", () => actions.visit(null));
+  axes.addEventListener("pointerleave", (event) => leaves(event) && actions.visit(null));
   axes.addEventListener("click", (event) => {
     const at = under(event);
-    if (at) actions.keep(at.time, at.unit);
-    else actions.free();
+    if (!at) return actions.free();
+    if (points(event, scene?.step?.time === at.time && scene.step.unit === at.unit)) actions.visit(at.time, at.unit);
+    else actions.keep(at.time, at.unit);
   });
   axes.addEventListener("keydown", (event) => {
     if (!scene || !frame || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -188,7 +199,7 @@ export function mountStates(host, actions) {
       actions.visit(time, unit);
       const numbers = scene.states.get(scene.site?.address ?? "");
       const token = scene.trace.tokens[/** @type {any} */ (scene.site).stack][time];
-      if (numbers) actions.say(`${label(token)}, unit ${unit}: ${number(numbers.values[time * numbers.cols + unit])}`);
+      if (numbers) actions.say(t("states.spoken", { token: label(token), unit, number: number(numbers.values[time * numbers.cols + unit]) }));
     } else if (event.key === "Enter" || event.key === " ") actions.keep(here.time, here.unit);
     else return;
     event.preventDefault();
@@ -208,21 +219,9 @@ export function mountStates(host, actions) {
       measured("states", () => draw(next, numbers));
       const { step, site } = next;
       const token = step && next.trace.tokens[site.stack][step.time];
-      const at = step && token ? ` Unit ${step.unit} at ${label(token)} is ${number(numbers.values[step.time * numbers.cols + step.unit])}.` : "";
-      axes.setAttribute("aria-label", `${whereName(site, next.recurrent ?? [])}, ${partName(site)}: ${numbers.rows} steps by ${numbers.cols} units.${at} Arrow keys walk, Enter holds one.`);
-    },
-    image() {
-      const whole = document.createElement("canvas");
-      whole.width = axes.width;
-      whole.height = axes.height;
-      const context = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
-      const ratio = axes.width / axes.clientWidth;
-      context.fillStyle = look().ground;
-      context.fillRect(0, 0, whole.width, whole.height);
-      context.imageSmoothingEnabled = false;
-      if (frame) context.drawImage(cells, frame.left * ratio, frame.top * ratio, frame.width * ratio, frame.height * ratio);
-      context.drawImage(axes, 0, 0);
-      return whole;
+      const what = t("states.described", { where: whereName(site, next.recurrent ?? []), part: partName(site), steps: numbers.rows, units: numbers.cols });
+      const at = step && token ? t("states.described-at", { unit: step.unit, token: label(token), number: number(numbers.values[step.time * numbers.cols + step.unit]) }) : "";
+      axes.setAttribute("aria-label", [what, at, t("states.keys")].filter(Boolean).join(" "));
     },
   };
 }

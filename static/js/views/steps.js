@@ -1,13 +1,16 @@
 // @ts-check
 /** Steps: plays a storyboard of the network's own numbers. What is computed from something travels from where that stood. */
+import { Problem } from "../api.js";
 import { measured } from "../canvas.js";
+import { indexAt } from "../compare/clock.js";
 import { byId, h, icon } from "../dom.js";
 import { strongest } from "../matrix.js";
 import { rowOfQuery } from "../scene.js";
-import { drawScene, pictureOf } from "../steps/draw.js";
+import { drawScene } from "../steps/draw.js";
 import { storyboards } from "../steps/storyboards.js";
-import { MOST } from "../steps/subject.js";
+import { MOST, MOST_PROJECTED } from "../steps/subject.js";
 import { tableOf } from "../steps/table.js";
+import { t } from "../words.js";
 import { href } from "../steps/tensors.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
@@ -21,9 +24,13 @@ const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /**
  * @param {HTMLElement} host
- * @param {{api: import("../api.js").Api, set: (patch: Partial<import("../state.js").State>) => void, lock: (query: number) => void, refresh: () => void, detail: () => any}} given
+ * @param {{
+ *   api: import("../api.js").Api, set: (patch: Partial<import("../state.js").State>) => void, lock: (query: number) => void, refresh: () => void, detail: () => any,
+ *   renew: (trace: import("../trace.js").TraceBody, since: number) => Promise<boolean>,
+ *   story?: HTMLElement & {value: string}, titled?: string, leader?: () => import("../compare/clock.js").Clock | null,
+ * }} given story: where a storyboard is chosen; titled: the title's id; leader: the player that this one keeps step with
  */
-export function mountSteps(host, { api, set, lock, refresh, detail }) {
+export function mountSteps(host, { api, set, lock, refresh, detail, renew, story = byId("story"), titled = "step-title", leader = () => null }) {
   /** @type {Scene | null} */
   let scene = null;
   /** @type {Storyboard[]} */
@@ -46,36 +53,35 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
 
   // ---------------------------------------------------------------- what stands there
 
-  const title = h("h3.title", { id: "step-title" });
+  const title = h("h3.title", { id: titled });
   const sentence = h("p.sentence");
   const formula = h("div.step-formula");
-  const stage = h("div.stage-room");
+  const stage = h("div.stage-room", { role: "group", "aria-labelledby": "step-title" });
   const note = h("p.aside.note");
-  const legend = h("p.aside.signs", { "aria-hidden": "true" }, h("i.negative"), " below 0 ", h("i"), " above 0");
+  const legend = h("p.aside.signs", { "aria-hidden": "true" }, h("i.negative"), ` ${t("steps.below")} `, h("i"), ` ${t("steps.above")}`);
   const act = (/** @type {string} */ name, /** @type {string} */ words, /** @type {() => void} */ go) => h("button.quiet.iconic.bare", { type: "button", title: words, "aria-label": words, onclick: go }, icon(name));
-  const play = act("play", "Play (Space)", () => toggle());
-  const scrub = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 0, max: 1, step: 1, "aria-label": "Step", oninput: () => go(Number(scrub.value)) }));
-  const names = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Go to step", onchange: () => go(names.selectedIndex) }));
+  const play = act("play", t("player.play-title"), () => toggle());
+  const scrub = /** @type {HTMLInputElement} */ (h("input", { type: "range", min: 0, max: 1, step: 1, "aria-label": t("player.step"), oninput: () => go(Number(scrub.value)) }));
+  const names = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": t("steps.go-to"), onchange: () => go(names.selectedIndex) }));
   const pace = /** @type {HTMLSelectElement} */ (
-    h("select", { "aria-label": "Speed", title: "Speed", onchange: () => (speed = Number(pace.value)) }, ...[0.5, 1, 2, 4].map((x) => h("option", { value: x, selected: x === 1 }, `${x}×`)))
+    h("select", { "aria-label": t("player.speed"), title: t("player.speed"), onchange: () => (speed = Number(pace.value)) }, ...[0.5, 1, 2, 4].map((x) => h("option", { value: x, selected: x === 1 }, `${x}×`)))
   );
   const transport = h(
     "div.step-transport",
-    { role: "group", "aria-label": "Player" },
-    act("first", "First step (Home)", () => go(0)),
-    act("back", "Step back (←)", () => go(index - 1)),
+    { role: "group", "aria-label": t("steps.player"), "data-tool": true },
+    act("first", t("player.first"), () => go(0)),
+    act("back", t("steps.back"), () => go(index - 1)),
     play,
-    act("forward", "Step forward (→)", () => forward()),
-    act("last", "Last step (End)", () => go(Infinity)),
+    act("forward", t("steps.forward"), () => forward()),
+    act("last", t("player.last"), () => go(Infinity)),
     scrub,
     names,
     pace,
   );
-  const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, "What comes out? Enter shows it");
-  host.append(h("div.steps", { role: "group", "aria-labelledby": "step-title" }, h("div.step-head", {}, title, sentence, formula, reveal), h("div.step-stage", {}, stage), h("div.step-note", {}, note, legend), transport));
+  const reveal = h("button.reveal", { type: "button", hidden: true, onclick: () => unveil() }, t("steps.reveal"));
+  host.append(h("div.steps", { role: "group", "aria-labelledby": titled }, h("div.step-head", {}, title, sentence, formula, reveal), h("div.step-stage", {}, stage), h("div.step-note", {}, note, legend), transport));
   stage.addEventListener("click", () => unveil());
 
-  const story = byId("story");
   const chooseStory = () => set({ story: story.value, at: "" });
   story.addEventListener("change", chooseStory);
 
@@ -128,7 +134,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
 
   function mark() {
     play.replaceChildren(icon(playing ? "pause" : "play"));
-    play.title = playing ? "Pause (Space)" : "Play (Space)";
+    play.title = t(playing ? "player.pause-title" : "player.play-title");
     play.setAttribute("aria-label", play.title);
   }
 
@@ -159,35 +165,50 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
 
   /** @param {Step} step @returns {Promise<All>} */
   async function fetched(step) {
-    const trace = /** @type {Scene} */ (scene).trace.id;
+    const { trace } = /** @type {Scene} */ (scene);
     const entries = await Promise.all(Object.entries(step.needs).map(async ([name, need]) => /** @type {const} */ ([name, await part(need, need.trace ?? trace)])));
     return Object.fromEntries(entries);
   }
 
   /** @type {Map<string, Promise<import("../steps/tensors.js").Got>>} what is on its way is not asked for twice */
   const flying = new Map();
-  /** @param {import("../steps/tensors.js").Need} need @param {string} trace */
+  /** @param {import("../steps/tensors.js").Need} need @param {import("../trace.js").TraceBody} trace */
   function part(need, trace) {
-    const name = need.body ? JSON.stringify(need.body) : `${trace} ${href(need)}`;
-    const asking = flying.get(name) ?? answer(need, trace, `steps ${name}`).finally(() => flying.delete(name));
+    const name = need.body ? JSON.stringify(need.body) : `${trace.id} ${href(need)}`;
+    const asking = flying.get(name) ?? lasting(need, trace, `steps ${name}`).finally(() => flying.delete(name));
     flying.set(name, asking);
     return asking;
   }
 
+  /** An answer, of a trace that is made again where the server has forgotten it. @param {import("../steps/tensors.js").Need} need @param {import("../trace.js").TraceBody} trace @param {string} channel */
+  async function lasting(need, trace, channel) {
+    const since = performance.now();
+    try {
+      return await answer(need, trace.id, channel);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404 || !(await renew(trace, since))) throw error;
+      return answer(need, trace.id, channel);
+    }
+  }
+
   /** @param {import("../steps/tensors.js").Need} need @param {string} trace @param {string} channel */
   async function answer(need, trace, channel) {
+    if (need.path.startsWith("models/")) {
+      const { shape, data } = await api.tensor(need.path, need.pick, channel);
+      return { shape, data: /** @type {Float32Array} */ (data) };
+    }
     if (need.body) return { shape: [], data: new Float32Array(), body: await api.post(need.path, need.body, channel) };
     const { shape, data } = await api.tensor(`traces/${trace}/${need.path}`, need.pick, channel);
     return { shape, data: /** @type {Float32Array} */ (data) };
   }
 
-  /** The steps of a storyboard that are made of another trace, once that is here. @param {Storyboard} one @param {string} name */
+  /** The steps of a storyboard that are made of other traces, once these are here. @param {Storyboard} one @param {string} name */
   async function grow(one, name) {
     asked = name;
     got = null;
     try {
-      const made = await api.post("traces", /** @type {object} */ (one.first), `steps ${name}`);
-      one.steps = /** @type {NonNullable<Storyboard["grow"]>} */ (one.grow)(made);
+      const steps = await /** @type {NonNullable<Storyboard["gather"]>} */ (one.gather)(api);
+      one.steps = steps;
     } catch (error) {
       if (asked !== name) return;
       problem = /** @type {Error} */ (error).message;
@@ -237,7 +258,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     }
     const picture = step.scene(got);
     const { layer, head } = state;
-    const together = scene.attention && (layer === "all" || typeof head !== "number") ? `Steps are of one head: here layer ${places.layer}, head ${places.head}.` : "";
+    const together = scene.attention && (layer === "all" || typeof head !== "number") ? t("steps.one-head", { layer: places.layer, head: places.head }) : "";
     note.textContent = [together, picture.note].filter(Boolean).join(" ");
     formula.replaceChildren(step.formula?.(got) ?? "");
     if (state.form === "table") return stage.replaceChildren(tableOf(picture, hides));
@@ -251,6 +272,9 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     stage.replaceChildren(drawn);
     const lit = drawn.querySelector(".line.now:not(.head)");
     if (lit && drawn.scrollHeight > stage.clientHeight + 1) stage.scrollTop = /** @type {HTMLElement} */ (lit).offsetTop - stage.clientHeight / 2;
+    const scrolls = stage.scrollHeight > stage.clientHeight + 1 || stage.scrollWidth > stage.clientWidth + 1;
+    if (scrolls) stage.tabIndex = 0; // what is below must be in reach of the keys
+    else stage.removeAttribute("tabindex");
     if (before) travel(drawn, before);
   }
 
@@ -278,18 +302,44 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     });
   }
 
+  /** @type {Map<string, import("../steps/learned.js").Parameter[]>} by model, what it has learned */
+  const known = new Map();
+
+  /** Asks what a model has learned: storyboards are made of it. @param {string} model */
+  async function learn(model) {
+    if (asked === `learn ${model}`) return;
+    asked = `learn ${model}`;
+    try {
+      known.set(model, await api.json(`models/${encodeURIComponent(model)}/weights`, {}, `weights ${model}`));
+      problem = "";
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      stage.replaceChildren(h("p.empty", {}, error.message));
+      got = {};
+      shown = asked;
+    }
+    refresh();
+  }
+
   /** What the storyboards are made of. @param {Scene} now */
   function subjectOf(now) {
     const { state, trace, attention, chosen, heads, recurrent, site } = now;
-    const model = detail();
-    if (!model) return null;
+    const described = detail();
+    if (!described) return null;
+    const parameters = known.get(described.id);
+    if (!parameters) {
+      learn(described.id);
+      return null;
+    }
+    const model = { ...described, learned: parameters };
     const [query, key] = [chosen?.query ?? 0, chosen?.key ?? 0];
     const row = heads[0] && rowOfQuery(heads[0], query);
     const all = attention ? attention.keys.map((_, i) => i) : [];
-    if (all.length > MOST && !row) return null; // the strongest are not known yet
-    const keys = row && all.length > MOST ? strongest(row, MOST).sort((a, b) => a - b) : all;
+    const most = state.present === "off" ? MOST : MOST_PROJECTED;
+    if (all.length > most && !row) return null; // the strongest are not known yet
+    const keys = row && all.length > most ? strongest(row, most).sort((a, b) => a - b) : all;
     const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
-    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, recurrent: recurrent ?? [], site };
+    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, most, recurrent: recurrent ?? [], site };
   }
 
   return {
@@ -298,7 +348,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
       scene = next;
       const subject = subjectOf(next);
       if (!subject || (next.attention && !next.chosen)) return;
-      const name = [next.trace.id, next.attention?.stack, next.attention?.block.name, subject.layer, subject.head, subject.query, subject.key, subject.keys, subject.site?.address].join(" ");
+      const name = [next.trace.id, next.attention?.stack, next.attention?.block.name, subject.layer, subject.head, subject.query, subject.key, subject.keys, subject.most, subject.site?.address].join(" ");
       if (name !== boardsOf) {
         boardsOf = name;
         boards = storyboards(subject);
@@ -317,7 +367,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
         if (asked !== growing) grow(board, growing);
         return;
       }
-      index = Math.max(0, board.steps.findIndex(({ id }) => id === next.state.at));
+      index = indexAt(board.steps, leader() ?? { id: next.state.at, index: 0 });
       const wanted = `${name} ${board.id} ${board.steps[index].id}`;
       if (wanted !== asked) {
         if (asked) revealed = false;
@@ -332,7 +382,29 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
       const step = board?.steps[index];
       return now && step ? `${step.title}. ${step.sentence}` : "";
     },
-    image: () => pictureOf(stage),
+    /** Shows what the step hides; false where it hides nothing. */
+    unveil: () => veiled() && (unveil(), true),
+    /** The next step, or the one before; false where there is none. @param {import("../present/walking.js").Way} by */
+    walk(by) {
+      if (!board) return false;
+      if (by === "forward" && veiled()) return unveil(), true;
+      const to = { forward: index + 1, back: index - 1, first: 0, last: board.steps.length - 1 }[by];
+      if (!board.steps[to] || to === index) return false;
+      go(to);
+      return true;
+    },
+    /** Brings the numbers of every step, for a file that shall play them all. */
+    gather: () => Promise.all((board?.steps ?? []).map(fetched)),
+    /** The tensors that the step is made of. @returns {import("../share/numbers.js").Numbers | null} */
+    numbers() {
+      const step = board?.steps[index];
+      if (!board || !step || !got || !scene) return null;
+      const parts = Object.entries(step.needs).filter(([name, need]) => got?.[name] && !need.body);
+      const { model, text } = scene.trace;
+      return { about: { model, text, storyboard: board.id, step: step.id, title: step.title, sentence: step.sentence }, tensors: parts.map(([name, need]) => ({ name, source: href(need), shape: got[name].shape, data: got[name].data })) };
+    },
+    /** Where the player is. */
+    clock: () => board && { id: board.steps[index]?.id ?? "", index },
     unmount() {
       stop();
       document.removeEventListener("keydown", key, true);
@@ -344,7 +416,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     if (!board) return;
     const { steps } = board;
     const step = steps[index];
-    title.replaceChildren(h("span.count", {}, `${index + 1} of ${steps.length}`), " ", step.title);
+    title.replaceChildren(h("span.count", {}, t("steps.count", { step: index + 1, all: steps.length })), " ", step.title);
     sentence.textContent = step.sentence;
     const offers = steps.map(({ title: name }) => name).join("\n");
     if (names.dataset.offers !== offers) {
@@ -354,6 +426,6 @@ export function mountSteps(host, { api, set, lock, refresh, detail }) {
     names.selectedIndex = index;
     scrub.max = String(steps.length - 1);
     scrub.value = String(index);
-    scrub.setAttribute("aria-valuetext", `${index + 1} of ${steps.length}: ${step.title}`);
+    scrub.setAttribute("aria-valuetext", `${t("steps.count", { step: index + 1, all: steps.length })}: ${step.title}`);
   }
 }

@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { exact, number } from "../format.js";
 import { rowOf, strongest } from "../matrix.js";
 import { attentionId, crosses, forbidden, label, saidFrom, sides } from "../trace.js";
+import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 
@@ -13,13 +14,13 @@ const LISTED = 8;
 
 /** @param {import("../trace.js").Attention} attention */
 function caption(attention) {
-  if (attention.pools) return "weight of each token (column) for the whole";
-  return crosses(attention) ? "weight of each source token (column) for each target token (row)" : "weight of each key (column) for each query (row)";
+  if (attention.pools) return t("table.caption-pools");
+  return t(crosses(attention) ? "table.caption-crosses" : "table.caption");
 }
 
 /** @param {HTMLElement} host */
 export function mountTable(host) {
-  const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": "Attention weights as a table" });
+  const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": t("table.label") });
   host.append(box);
   let drawn = "";
   /** @type {Float32Array | null} */
@@ -37,25 +38,27 @@ export function mountTable(host) {
       values = head.shown.values;
       const fresh = (/** @type {import("../trace.js").Token[]} */ tokens, /** @type {number} */ at) => (at >= saidFrom(scene.trace, tokens) ? ".new" : "");
       const few = keys.length <= WHOLE;
-      const headings = few ? keys.map((key) => h(`th${fresh(attention.keys, key)}`, { scope: "col" }, label(attention.keys[key]))) : [h("th.list", { scope: "col" }, `${LISTED} strongest keys`)];
+      const headings = few ? keys.map((key) => h(`th${fresh(attention.keys, key)}`, { scope: "col", dir: "auto" }, label(attention.keys[key]))) : [h("th.list", { scope: "col" }, t("table.strongest", { most: LISTED }))];
       const rows = queries.map((query, i) => {
         const weights = rowOf(head.shown, i);
         const cells = few
           ? keys.map((key, j) =>
-              forbidden(attention, query, key) ? h("td.never", { title: "not allowed: it comes later" }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : near ? number(weights[j]) : weights[j].toFixed(3)),
+              forbidden(attention, query, key) ? h("td.never", { title: t("caption.never") }, "–") : h(`td${query === chosen?.query && key === chosen?.key ? ".chosen" : ""}${weights[j] < Math.max(0.01, state.threshold) ? ".weak" : ""}`, { title: exact(weights[j]) }, weights[j] < state.threshold ? "" : near ? number(weights[j]) : weights[j].toFixed(3)),
             )
           : [h("td.list", {}, strongest(weights, LISTED).filter((j) => !forbidden(attention, query, keys[j])).map((j) => `${label(attention.keys[keys[j]])} ${number(weights[j])}`).join(" · "))];
-        return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h(`th${fresh(attention.queries, query)}`, { scope: "row" }, label(attention.queries[query])), ...cells);
+        return h(`tr${query === chosen?.query ? ".chosen" : ""}`, {}, h(`th${fresh(attention.queries, query)}`, { scope: "row", dir: "auto" }, label(attention.queries[query])), ...cells);
       });
       box.replaceChildren(
         h(
           "table",
           {},
           h("caption", {}, `${head.name}: ${caption(attention)}`),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) && !attention.pools ? sides(attention).query : "query"), ...headings)),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, crosses(attention) && !attention.pools ? sides(attention).query : t("table.query")), ...headings)),
           h("tbody", {}, ...rows),
         ),
       );
+      // A back row cannot scroll: the cell in question comes to it.
+      if (state.present !== "off") box.querySelector("td.chosen")?.scrollIntoView({ block: "center", inline: "center" });
     },
   };
 }

@@ -5,13 +5,12 @@ import { h } from "../dom.js";
 import { number } from "../format.js";
 import { strongest } from "../matrix.js";
 import { direction, liveQuery, seenFrom } from "../scene.js";
-import { attentionId, bytesOf, crosses, forbidden, saidFrom, textOf } from "../trace.js";
+import { attentionId, bytesOf, crosses, forbidden, saidFrom, sides, textOf } from "../trace.js";
+import { leaves, points } from "../touch.js";
+import { apart, phrase, runs, t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {{chip: HTMLElement, at: number, side: "query" | "key"}} Word */
-
-/** Which way a text runs, by its first letter that says so. @param {string} text */
-const runs = (text) => (/^[^\p{L}]*[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u.test(text) ? "rtl" : "ltr");
 
 const FAINT = 48;
 
@@ -26,8 +25,8 @@ export function tint(ramp, step, fades) {
 
 /** @param {HTMLElement} host @param {import("./heatmap.js").Actions} actions */
 export function mountText(host, { point, lock }) {
-  const prose = h("div.prose", { role: "group", "aria-label": "The sentence, tinted by attention" });
-  const ranking = h("ol.ranking", { "aria-label": "Strongest" });
+  const prose = h("div.prose", { role: "group", "aria-label": t("text.label") });
+  const ranking = h("ol.ranking", { "aria-label": t("text.strongest") });
   const title = h("p.aside");
   host.append(h("div.reading", {}, prose, h("div.ranked", {}, title, ranking)));
   let drawn = "";
@@ -52,6 +51,12 @@ export function mountText(host, { point, lock }) {
     event.stopPropagation();
   }
 
+  /** Whether it is pointed at, or held. @param {Word} word */
+  function there({ side, at }) {
+    const here = scene?.cursor ?? scene?.held;
+    return side === "query" ? here?.query === at && here.key === null : here?.key === at;
+  }
+
   /** What a word stands for: within one sentence always the one that looks. @param {Word} word @param {(query: number, key: number | null) => void} act */
   function look({ side, at }, act) {
     if (side === "query") act(at, null);
@@ -68,8 +73,8 @@ export function mountText(host, { point, lock }) {
     prose.replaceChildren();
     if (attention.pools) write(prose, attention.keys, keys, "key", [trace.text, trace.pair], "");
     else if (cross) {
-      write(prose, attention.keys, keys, "key", [trace.text], "source");
-      write(prose, attention.queries, queries, "query", [trace.target ?? ""], "target");
+      write(prose, attention.keys, keys, "key", [trace.text], sides(attention).key);
+      write(prose, attention.queries, queries, "query", [trace.target ?? ""], sides(attention).query);
     } else if (state.direction === "to") write(prose, attention.keys, keys, "query", [trace.text, trace.pair], "");
     else write(prose, attention.queries, queries, "query", [trace.text, trace.pair], "");
   }
@@ -105,8 +110,8 @@ export function mountText(host, { point, lock }) {
           role: "button",
           tabindex: -1,
           onpointerenter: (/** @type {PointerEvent} */ e) => e.pointerType !== "touch" && look(word, point),
-          onpointerleave: () => point(null),
-          onclick: () => look(word, lock),
+          onpointerleave: (/** @type {PointerEvent} */ e) => leaves(e) && point(null),
+          onclick: (/** @type {MouseEvent} */ e) => look(word, points(e, there(word)) ? point : lock),
           onkeydown: (/** @type {KeyboardEvent} */ e) => key(e, word),
         },
         textOf(token),
@@ -141,20 +146,20 @@ export function mountText(host, { point, lock }) {
         const { background, color } = lit && !never ? tint(ramp, step, state.palette === "light") : { background: "", color: "" };
         chip.style.background = background;
         chip.style.color = color;
-        chip.title = never ? "not allowed: it comes later" : lit ? number(weight) : "";
+        chip.title = never ? t("caption.never") : lit ? number(weight) : "";
         chip.tabIndex = chosen || (cross && lit && at === (way === "to" ? next.chosen?.key : next.chosen?.query)) ? 0 : -1;
         chip.classList.toggle("chosen", chosen);
         chip.classList.toggle("never", never);
         chip.setAttribute("aria-pressed", String(own === "query" ? next.held?.query === at : next.held?.key === at));
-        chip.setAttribute("aria-label", never ? `${chip.textContent}, not allowed` : lit ? `${chip.textContent}, ${number(weight)}` : `${chip.textContent}`);
+        chip.setAttribute("aria-label", never ? t("text.never", { token: chip.textContent ?? "" }) : lit ? `${apart(chip.textContent ?? "")}, ${number(weight)}` : `${chip.textContent}`);
       }
-      title.replaceChildren(h("b.token", {}, textOf(name)), way === "to" ? " attends to" : " is attended by");
+      title.replaceChildren(...phrase(way === "to" ? "text.attends" : "text.attended", { token: h("b.token", { dir: "auto" }, textOf(name)) }));
       ranking.replaceChildren(
         ...strongest(weights, 8).filter((at) => !(way === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
           h(
             "li",
             {},
-            h("span.token", {}, textOf(side[tokens[at]])),
+            h("span.token", { dir: "auto" }, textOf(side[tokens[at]])),
             h("span.bar", {}, h("i", { style: { width: `${100 * weights[at]}%` } })),
             h("span.value", { title: String(weights[at]) }, number(weights[at])),
           ),

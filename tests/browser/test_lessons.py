@@ -1,0 +1,357 @@
+"""Lessons played from start to end with a clicker's keys, and the speaker's window in step with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.settings import Settings
+from tests import zoo
+from tests.browser.conftest import Open, Visit
+from tests.browser.test_access import STILL, serious
+from tests.browser.test_present import LEAST, READ, ROOM, SPY
+from tests.serving import served
+
+OWN = """
+title: Of my own
+language: en
+summary: A slide whose model is not here.
+slides:
+  - text: Here
+    show: {model: tiny-gpt2, text: Two dogs ran}
+  - text: Away
+    show: {model: gpt2, text: Two dogs ran}
+  - text: Misspelt
+    show: {model: tiny-gpt2, text: Two dogs ran, layr: 1, view: hetmap}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app with a folder of lessons beside ours."""
+    folders = zoo.make(tmp_path_factory.mktemp("zoo"))
+    lessons = tmp_path_factory.mktemp("lessons")
+    (lessons / "own.yaml").write_text(OWN)
+    tiny = tuple(str(folder) for folder in folders if folder.name == "tiny-gpt2")
+    with served(Settings(models=tiny, lessons=(str(lessons),), downloads=("gpt2",))) as url:
+        yield url
+
+
+class Lecture:
+    """A lesson that is being played, and what the server says of it."""
+
+    def __init__(self, seen: Visit, name: str) -> None:
+        self.seen = seen
+        self.page = seen.page
+        self.name = name
+        self.root = f"{seen.server}/api/v1"
+        self.slides = httpx.get(f"{self.root}/lessons/{name}").json()["slides"]
+        self.traces: dict[str, str] = {}
+
+    def places(self) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+        """Every place: what the address says, the slide, the state."""
+        return [
+            (f"#{number}" + (f".{step + 1}" if step else ""), slide, dict(parse_qsl(state)))
+            for number, slide in enumerate(self.slides, 1)
+            for step, state in enumerate(slide["states"])
+        ]
+
+    def weights(self, state: dict[str, str]) -> tuple[Any, list[float]]:
+        """The trace behind a slide, and the weights of the row that it holds."""
+        what = {name: state[name] for name in ("model", "text", "pair", "target") if name in state}
+        trace = httpx.post(f"{self.root}/traces", json=what).json()
+        where = {name: state[name] for name in ("stack", "block") if name in state}
+        head = (
+            {"reduce": state["head"], "over": "all"}
+            if state.get("layer") == "all"
+            else {"layers": state.get("layer", "0"), "heads": state.get("head", "0")}
+        )
+        query = where | head | {"queries": state["query"]}
+        answer = httpx.get(
+            f"{self.root}/traces/{trace['id']}/attention", params=query, headers={"accept": "application/json"}
+        )
+        return trace, answer.json()["values"][0][0][0]
+
+    def press(self, key: str) -> None:
+        self.page.keyboard.press(key)
+        self.seen.settle()
+
+    @property
+    def place(self) -> str:
+        return str(self.page.evaluate("() => location.hash"))
+
+
+def lecture(visit: Open, name: str, place: str = "", **options: Any) -> Lecture:
+    """The lesson in a projection; what canvases are told to write is noted."""
+    seen = visit(size=ROOM, **STILL, **options)
+    seen.page.add_init_script(SPY)
+    seen.page.goto(f"{seen.server}/lesson/{name}{place}")
+    seen.settle()
+    return Lecture(seen, name)
+
+
+def shown(text: str, value: float) -> bool:
+    """Whether a number on screen is that number, to three digits."""
+    return abs(float(text.replace("−", "-")) - value) <= 0.005 * abs(value)
+
+
+@pytest.mark.parametrize("name", ["which-word", "six-steps", "bottleneck"])
+def test_a_lesson_plays_from_start_to_end(visit: Open, name: str) -> None:
+    """At every place: the slide's words, the state that it names, and numbers that the server confirms."""
+    on = lecture(visit, name)
+    page = on.page
+    boxes, titles, compared = set(), [], 0
+    for number, (place, slide, state) in enumerate(on.places()):
+        if number:
+            on.press("PageDown")
+            if page.locator(".reveal").is_visible():  # a hidden result takes one press more
+                before = on.place
+                on.press("PageDown")
+                assert on.place == before
+        assert on.place == (place if number else "")
+        expect(page.locator(".slide-room [role=alert]")).to_be_hidden()
+        words = page.inner_text(".slide")
+        assert words
+        if state.get("view") != "steps" and not {"present", "compare"} & state.keys():
+            expect(page.locator("#focus-title")).to_be_visible()
+        assert "…" not in words.removesuffix("…").removeprefix("…"), "a number is missing"
+        small = [one["text"] for one in page.evaluate(READ) if one["size"] < LEAST or one["contrast"] < 4.5]
+        assert small == []
+        alone = state.get("view") != "steps" and "compare" not in state
+        boxes.add(str(page.locator("#view").bounding_box()) if alone else "")
+        if state.get("view") == "steps":
+            assert page.eval_on_selector(".step-transport select", "names => names.value") == state["at"]
+            titles.append(page.inner_text(".steps .title"))
+            assert page.locator(".stage-room :is(.number, canvas)").count() > 0
+        elif state.get("view") == "states":
+            trace = httpx.post(f"{on.root}/traces", json={name: state[name] for name in ("model", "text")}).json()
+            url = f"{on.root}/traces/{trace['id']}/tensors/{state['site']}"
+            values = httpx.get(url, headers={"accept": "application/json"}).json()["values"]
+            assert shown(page.inner_text("#readout b"), values[int(state["time"])][int(state["unit"])])
+            compared += 1
+        elif state.get("query"):
+            trace, row = on.weights(state)
+            key = int(state.get("key") or max(range(len(row)), key=row.__getitem__))
+            if "compare" in state:
+                _, other = on.weights(state | {"text": state["vs_text"]})
+                left, right, change = (one.inner_text() for one in page.locator("#readout b").all())
+                assert shown(left, row[key])
+                assert shown(right, other[key])
+                assert abs(float(change.replace("−", "-").replace("+", "")) - (other[key] - row[key])) < 0.0006
+            elif "present" not in state:
+                assert shown(page.inner_text("#readout b"), row[key])
+            claims = {
+                str(one.get_attribute("data-value")): one.inner_text()
+                for one in page.locator(".slide [data-value]").all()
+            }
+            tokens = trace["tokens"][next(iter(trace["tokens"]))]
+            if "weight" in claims:
+                assert shown(claims["weight"], row[key])
+            if "percent" in claims:
+                assert claims["percent"] == f"{round(100 * row[key])} %"
+            if "key" in claims:
+                assert claims["key"] == tokens[key]["text"].strip()
+            compared += 1
+        assert slide["text"]
+    assert compared or name == "six-steps"
+    assert len(set(titles)) == len(titles), "every storyboard step is one of its own"
+    assert len(boxes - {""}) == 1, "the picture stays where it is"
+    last = on.place
+    on.press("PageDown")
+    assert on.place == last
+    for place, _, _ in reversed(on.places()[:-1]):
+        on.press("PageUp")
+        assert on.place == place
+    on.press("End")
+    assert on.place == last
+    on.press("Home")
+    assert on.place == "#1"
+
+
+def test_the_story_of_one_word_holds(visit: Open) -> None:
+    """What the first lesson says in words of its own: the order of a few weights."""
+    on = lecture(visit, "which-word")
+    rows = {place: on.weights(state)[1] for place, _, state in on.places() if state.get("query") == "10"}
+    tired, wide = rows["#5"], rows["#6"]
+    assert max(range(len(tired)), key=tired.__getitem__) == 2, "it looks at animal most"
+    assert wide[2] < tired[2], "less where it was too wide"
+    assert wide[8] > tired[8], "and more at street"
+    assert wide[0] == max(wide), "but most at [CLS]"
+    assert max(rows["#1"]) == rows["#1"][0]
+
+
+def test_what_the_third_lesson_says_holds(visit: Open) -> None:
+    on = lecture(visit, "bottleneck", "#3")
+    _, pool = on.weights(next(state for place, _, state in on.places() if place == "#3"))
+    strongest = sorted(range(len(pool)), key=pool.__getitem__)[-3:]
+    assert set(strongest) == {17, 18, 19}
+    assert sum(pool[at] for at in strongest) > 0.5
+    on.press("PageUp")
+    expect(on.page.locator("#next")).to_contain_text("0.387")
+
+
+def speaking(on: Lecture, place: str = "") -> Page:
+    page = on.page.context.new_page()
+    page.on("pageerror", lambda error: on.seen.complaints.append(str(error)))
+    page.goto(f"{on.seen.server}/lesson/{on.name}/speaker{place}")
+    return page
+
+
+def test_the_speaker_leads_and_follows(visit: Open) -> None:
+    on = lecture(visit, "which-word")
+    notes = speaking(on)
+    expect(notes.locator("#count")).to_have_text("Slide 1 of 10")
+    expect(notes.locator("#notes strong")).to_have_text("how do you know?")
+    expect(notes.locator("#link")).to_be_hidden()
+    on.press("PageDown")
+    expect(notes.locator("#count")).to_have_text("Slide 2 of 10")
+    expect(notes.locator("#now")).to_have_text("One head: 65 % of what it looks at is animal.")
+    expect(notes.locator("#next")).to_have_text("A row says where one word looks. It sums to 1.")
+    notes.click("#forward")
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 1 of 5")
+    expect(notes.locator("#next")).to_have_text("The same slide, step 2 of 5")
+    notes.keyboard.press("PageDown")
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 2 of 5")
+    on.seen.settle()
+    assert on.place == "#3.2"
+    expect(on.page.locator("#readout")).to_contain_text("animal")
+    notes.click("#back")
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 1 of 5")
+    assert on.place == "#3"
+
+
+def test_either_window_may_be_opened_again(visit: Open) -> None:
+    on = lecture(visit, "which-word", "#3.4")
+    notes = speaking(on)
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 4 of 5")
+    notes.reload()
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 4 of 5")
+    on.page.reload()
+    on.seen.settle()
+    assert on.place == "#3.4"
+    notes.click("#forward")
+    expect(notes.locator("#count")).to_have_text("Slide 3 of 10, step 5 of 5")
+    # A window that is opened without a place takes the speaker's.
+    on.page.goto(f"{on.seen.server}/lessons")
+    notes.click("#forward")
+    expect(notes.locator("#count")).to_have_text("Slide 4 of 10")
+    on.page.click('a[href="lesson/which-word"]')
+    expect(on.page.locator(".slide")).to_have_text("The same as lines: as thick as the weight.")
+    assert on.place == "#4"
+
+
+def test_a_hidden_result_is_shown_from_either_window(visit: Open) -> None:
+    on = lecture(visit, "six-steps", "#5")
+    notes = speaking(on)
+    expect(notes.locator("#link")).to_be_hidden()
+    expect(on.page.locator(".reveal")).to_be_visible()
+    notes.click("#forward")
+    expect(on.page.locator(".reveal")).to_be_hidden()
+    assert on.place == "#5"
+    notes.click("#forward")
+    expect(notes.locator("#count")).to_have_text("Slide 6 of 9")
+
+
+def test_both_windows_know_that_the_screen_is_black(visit: Open) -> None:
+    on = lecture(visit, "which-word")
+    notes = speaking(on)
+    expect(notes.locator("#link")).to_be_hidden()
+    notes.click("#black")
+    expect(on.page.locator(".black")).to_be_visible()
+    expect(notes.locator("#black")).to_have_attribute("aria-pressed", "true")
+    on.press("b")
+    expect(notes.locator("#black")).to_have_attribute("aria-pressed", "false")
+
+
+def test_s_opens_the_speakers_window_and_time_runs_there(visit: Open) -> None:
+    on = lecture(visit, "six-steps", "#2")
+    with on.page.expect_popup() as opened:
+        on.page.keyboard.press("s")
+    notes = opened.value
+    expect(notes.locator("#count")).to_have_text("Slide 2 of 9")
+    notes.close()
+    page = on.page.context.new_page()
+    page.clock.install(time="2030-01-01T09:58:00")
+    page.goto(f"{on.seen.server}/lesson/six-steps/speaker")
+    page.clock.fast_forward("02:05")
+    expect(page.locator("#elapsed")).to_have_text("02:05")
+    expect(page.locator("#clock")).to_have_text("10:00")
+    page.reload()
+    expect(page.locator("#elapsed")).to_have_text("02:05")
+    page.click("#reset")
+    expect(page.locator("#elapsed")).to_have_text("00:00")
+
+
+def test_a_slide_without_its_model_says_so_and_the_lesson_goes_on(visit: Open) -> None:
+    on = lecture(visit, "own")
+    on.page.keyboard.press("PageDown")
+    message = on.page.locator(".slide-room [role=alert]")
+    expect(message).to_contain_text("This slide shows gpt2, which is not on this server.")
+    expect(on.page.locator("#view canvas").first).to_be_hidden()
+    on.page.keyboard.press("PageUp")
+    expect(message).to_be_hidden()
+    expect(on.page.locator("#view canvas").first).to_be_visible()
+    on.seen.settle()
+    on.page.keyboard.press("End")
+    expect(message).to_have_text("Slide 3 says layr=1, view=hetmap, which the page does not know.")
+    expect(on.page.locator("#view canvas").first).to_be_visible()
+
+
+def test_leaving_shows_the_page_and_p_comes_back(visit: Open) -> None:
+    on = lecture(visit, "which-word", "#2")
+    on.press("Escape")
+    expect(on.page.locator(".top")).to_be_visible()
+    assert on.page.input_value("#text") == "The animal didn't cross the street because it was too tired"
+    assert on.place == "#2", "what is looked at meanwhile is no part of the address"
+    on.press("1")
+    expect(on.page.locator("canvas.cells")).to_be_visible()
+    assert on.place == "#2"
+    on.press("p")
+    expect(on.page.locator(".top")).to_be_hidden()
+    on.press("PageDown")
+    assert on.place == "#3"
+
+
+def test_an_address_is_a_place(visit: Open) -> None:
+    on = lecture(visit, "which-word", "#7")
+    expect(on.page.locator(".slide")).to_contain_text("street is 0.128")
+    on.page.evaluate("() => { location.hash = '#3.2' }")
+    expect(on.page.locator(".slide")).to_contain_text("It sums to 1")
+    for nonsense in ("#0", "#99.99", "#x"):
+        on.page.goto("about:blank")
+        on.page.goto(f"{on.seen.server}/lesson/which-word{nonsense}")
+        on.seen.settle()
+        assert on.page.inner_text(".slide")
+
+
+def test_who_listens_hears_the_slide(visit: Open) -> None:
+    on = lecture(visit, "which-word")
+    on.press("PageDown")
+    expect(on.page.locator("#live")).to_contain_text("One head: 65 % of what it looks at is animal.")
+    expect(on.page.locator("#live")).to_contain_text("it attends to animal")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing_serious(visit: Open, theme: str) -> None:
+    seen = visit(theme=theme, **STILL)
+    for path in ("/lessons", "/lesson/which-word/speaker#2"):
+        seen.page.goto(seen.server + path)
+        seen.page.locator("h2").first.wait_for()
+        assert serious(seen) == []
+    for path in ("/lesson/which-word#2", "/lesson/six-steps#4"):
+        seen.page.goto(seen.server + path)
+        seen.ready()
+        assert serious(seen) == []
+
+
+def test_the_speakers_window_fits_a_phone(visit: Open) -> None:
+    seen = visit(size=(390, 844))
+    seen.page.goto(f"{seen.server}/lesson/which-word/speaker#2")
+    expect(seen.page.locator("#count")).to_have_text("Slide 2 of 10")
+    assert seen.page.evaluate("() => document.documentElement.scrollWidth") == 390
+    expect(seen.page.locator("#forward")).to_be_in_viewport()
