@@ -26,6 +26,20 @@ def wanted(request: Request) -> None:
     wire.negotiate(wire.joined(request.headers, "accept"), (MEDIA_TYPE,))
 
 
+def content(**kinds: str) -> dict[str, Any]:
+    """An answer in events, for OpenAPI: each by its name, with the schema that its data, a JSON text, keeps."""
+    return {MEDIA_TYPE: {"itemSchema": {"oneOf": [_item(name, schema) for name, schema in kinds.items()]}}}
+
+
+def _item(name: str, schema: str) -> dict[str, Any]:
+    data = {"contentMediaType": "application/json", "contentSchema": {"$ref": f"#/components/schemas/{schema}"}}
+    return {
+        "type": "object",
+        "properties": {"event": {"const": name}, "data": {"type": "string", **data}},
+        "required": ["event", "data"],
+    }
+
+
 def event(name: str, data: Any) -> bytes:
     """One event as it goes over the wire."""
     return format_sse_event(event=name, data_str=present.dump(data).decode())

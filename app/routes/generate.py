@@ -36,7 +36,7 @@ FAILURES = (MalformedJson, Invalid, EmptyText, TooLong, UnknownModel, BodyTooLar
     responses={
         200: {
             "description": "`token` events, each a Step; then one `done` event, a Generated; or a `problem` event.",
-            "content": {events.MEDIA_TYPE: {"itemSchema": {"$ref": "#/components/schemas/Step"}}},
+            "content": events.content(token="Step", done="Generated", problem="ProblemBody"),
         },
         **openapi(*FAILURES),
     },

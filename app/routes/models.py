@@ -69,18 +69,7 @@ async def read_model(id: Id, runner: RunnerDep) -> Response:
 
 EVENTS = {
     "description": "`progress` events, each a Progress; then one `ready`, the model's card; or a `problem`.",
-    "content": {
-        events.MEDIA_TYPE: {
-            "itemSchema": {
-                "type": "object",
-                "properties": {
-                    "event": {"type": "string", "enum": ["progress", "ready", "problem"]},
-                    "data": {"type": "string", "contentMediaType": "application/json"},
-                },
-                "required": ["event", "data"],
-            }
-        }
-    },
+    "content": events.content(progress="Progress", ready="Model", problem="ProblemBody"),
 }
 
 

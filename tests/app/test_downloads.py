@@ -334,7 +334,7 @@ def test_pull_goes_on_where_it_was_interrupted(shell: dict[str, str], hub: Hub, 
     command = [sys.executable, "-m", "app", "models", "pull", NAME]
     with subprocess.Popen(command, env={**os.environ, **shell}, stderr=subprocess.PIPE, text=True) as pulling:
         assert hub.half.wait(60)
-        until(lambda: any(cache.rglob("*.incomplete")))
+        until(lambda: any(partial.stat().st_size for partial in cache.rglob("*.incomplete")))
         pulling.send_signal(signal.SIGINT)
         said = pulling.communicate(timeout=60)[1]
     assert pulling.returncode == 130
