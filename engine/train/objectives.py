@@ -65,7 +65,40 @@ class Objective(Protocol):
 
 def cross_entropy(logits: Tensor, said: Tensor, smoothing: float) -> tuple[Tensor, int]:
     """Summed over the predictions, (predictions, class) and (predictions,), and how many these are."""
-    return F.cross_entropy(logits.float(), said, reduction="sum", label_smoothing=smoothing), len(said)
+    return CrossEntropy.apply(logits, said, smoothing), len(said)  # type: ignore[no-untyped-call]
+
+
+class CrossEntropy(torch.autograd.Function):
+    """torch's, with label smoothing (Szegedy et al. 2016), in float32 and some rows at a time.
+
+    A large vocabulary's logits are the largest tensor of a step: what is made of some rows of them stays in the
+    processor's cache, and the gradient has the logits' own type.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, said: Tensor, smoothing: float) -> Tensor:
+        gradient, total = torch.empty_like(logits), logits.new_zeros((), dtype=torch.float32)
+        classes = logits.shape[-1]
+        for first in range(0, len(logits), ROWS):
+            some = slice(first, first + ROWS)
+            rows, right = logits[some], said[some, None]
+            log = rows.float().log_softmax(-1)
+            total -= (1 - smoothing) * log.gather(-1, right).sum()
+            if smoothing:
+                total -= smoothing / classes * log.sum()
+            chance = log.exp_().sub_(smoothing / classes)
+            gradient[some] = chance.scatter_add_(-1, right, torch.full_like(right, smoothing - 1, dtype=torch.float32))
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * gradients[0], None, None
+
+
+ROWS = 128
+"""As many rows of logits at a time as leave the cache for nothing else."""
 
 
 def encoded(texts: Sequence[str], tokenizer: tokenizers.Tokenizer) -> list[list[int]]:

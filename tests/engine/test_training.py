@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import engine
 from engine.tap import SILENT
@@ -26,7 +27,7 @@ from engine.train.batches import bucketed, collate
 from engine.train.data import DataMissing, documents, lines, parallel
 from engine.train.dropout import Dropout
 from engine.train.loop import OtherRun, Run, initialise, learning_rate, tensorboard, train
-from engine.train.objectives import MaskedWords, NextNumber, NextToken, Translate, gap
+from engine.train.objectives import MaskedWords, NextNumber, NextToken, Translate, cross_entropy, gap
 from engine.train.recipe import BadRecipe, Recipe, Schedule
 from engine.train.start import start
 
@@ -614,3 +615,16 @@ def test_heads_are_known_by_what_they_look_at(data: Path, tmp_path: Path, monkey
     found = scoring.heads(model, length=10, texts=3)
     assert found["previous-token head"] == (pytest.approx(0.9), 0, 1)
     assert found["induction head"] == (pytest.approx(0.7), 1, 0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_is_torchs(smoothing: float) -> None:
+    torch.manual_seed(0)
+    logits, said = (3 * torch.randn(300, 50)).requires_grad_(), torch.randint(50, (300,))
+    loss, count = cross_entropy(logits, said, smoothing)
+    (found,) = torch.autograd.grad(loss / count, logits)
+    expected = F.cross_entropy(logits, said, label_smoothing=smoothing)
+    (gradient,) = torch.autograd.grad(expected, logits)
+    assert count == 300
+    torch.testing.assert_close(loss.detach() / count, expected.detach())
+    torch.testing.assert_close(found, gradient)
