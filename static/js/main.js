@@ -209,15 +209,22 @@ function stepLayer(by) {
   store.set({ layer: ((layer === "all" ? 0 : layer + by) + layers) % layers, head: layer === "all" ? 0 : store.state.head });
 }
 
+/** Where the address names a model and no text: that model's first example. @param {string} model */
+function begin(model) {
+  const { text, pair = null } = examplesOf(model)[0] ?? store.home;
+  run({ model, text, pair, target: null }, true);
+}
+
 /** Reads another sentence; only when its trace is here does the state move there. @param {import("./header.js").Asked} what @param {boolean} [example] */
 async function run(what, example = false) {
+  const silent = !store.state.text; // an address without a text is completed, not left
   // An intervention names places of one text in one network; the same text again keeps it.
   const again = session.shows({ ...what, said: store.state.said, patches: store.state.patches });
   const plain = { ...what, said: null, forced: [], step: null, patches: again ? store.state.patches : [], ...(again ? {} : { vs_patches: [] }) };
   if (session.shows(plain)) {
     session.problem = null;
     const patch = example && session.trace ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
-    store.set({ ...plain, ...patch });
+    store.set({ ...plain, ...patch }, { silent });
     refresh();
     return;
   }
@@ -227,7 +234,7 @@ async function run(what, example = false) {
   cursor = over = null;
   const fresh = { ...plain, query: null, key: null, window: null, time: null, unit: null };
   const at = example ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
-  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent, session.generates), ...at });
+  store.set({ ...fresh, ...mend({ ...store.state, ...fresh, ...at }, session.trace, session.recurrent, session.generates), ...at }, { silent });
 }
 
 // ---------------------------------------------------------------- what the network says
@@ -480,6 +487,7 @@ function render() {
   const arrived = session.shows(state);
   const lacks = !arrived && header.lacks(state.model);
   if (state.text && !arrived && !session.problem && !lacks) session.read(state);
+  if (!state.text && !lacks && !session.busy && !session.problem) begin(state.model);
   if (!arrived) lesson?.update(null, lacks ? t("lesson.absent", { model: state.model }) : (session.problem?.message ?? ""));
   if (!session.trace) return lesson ? undefined : invite();
   if (!arrived && session.busy && !session.problem) return; // the old picture stays until the new trace is here

@@ -222,7 +222,8 @@ export function decode(hash, home) {
   const written = new URLSearchParams(hash.replace(/^#/, ""));
   if (![...written.keys()].some((name) => name in FIELDS)) return home;
   const { model, text, layer, head } = home;
-  const state = { ...blank(), model, text, layer, head };
+  const other = written.has("model") && written.get("model") !== model;
+  const state = other ? blank() : { ...blank(), model, text, layer, head }; // a text of one model says little in another
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = written.has(name) ? field.read(written.get(name) ?? "") : undefined;
     if (value !== undefined) /** @type {any} */ (state)[name] = value;

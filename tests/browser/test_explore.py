@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+import engine
 from tests.browser.conftest import FLAGSHIP, Open, Visit
 
 VIEWS = ["heatmap", "lines", "text", "bars", "table"]
@@ -381,6 +382,19 @@ def test_an_address_that_names_what_is_not_there(visit: Open) -> None:
     expect(page.locator("#focus-title")).to_have_text("Layer 5 · Head 11")
     expect(page.locator("#tab-heatmap")).to_have_attribute("aria-selected", "true")
     assert "layer=5" in seen.hash
+
+
+def test_an_address_without_a_text_opens_the_models_own_example(visit: Open) -> None:
+    (card,) = (card for card in engine.cards() if card.id == "transformer-fr-en")
+    look = card.examples[0].look
+    assert look is not None
+    seen = visit({"model": card.id, "view": "lines"})
+    expect(seen.page.locator("#text")).to_have_value(card.examples[0].text)
+    expect(seen.page.locator("#focus-title")).to_have_text(f"Layer {look[0]} · Head {look[1]}")
+    expect(seen.page.locator("#tab-lines")).to_have_attribute("aria-selected", "true")
+    assert "block=cross" in seen.hash
+    unknown = visit({"model": "nothing-of-ours"}).page
+    expect(unknown.locator("#problem")).to_contain_text("nothing-of-ours")
 
 
 def test_keyboard_alone(visit: Open) -> None:
