@@ -18,6 +18,16 @@ function caption(attention) {
   return t(crosses(attention) ? "table.caption-crosses" : "table.caption");
 }
 
+/** Scrolls a cell to the middle, and on until the headings, which stay, cut no number in two. @param {HTMLElement} box @param {Element} cell */
+function bring(box, cell) {
+  cell.scrollIntoView({ block: "center", inline: "center" });
+  const corner = box.querySelector("th")?.getBoundingClientRect();
+  const starts = (/** @type {Element | null} */ within, /** @type {"left" | "top"} */ side) => [...(within?.children ?? [])].map((one) => one.getBoundingClientRect()[side]);
+  if (!corner) return;
+  const past = (/** @type {number[]} */ places, /** @type {number} */ edge) => Math.max(0, (places.find((place) => place > edge - 1) ?? edge) - edge);
+  box.scrollBy({ left: box.scrollLeft && past(starts(cell.parentElement, "left").slice(1), corner.right), top: past(starts(box.querySelector("tbody"), "top"), corner.bottom), behavior: "instant" });
+}
+
 /** @param {HTMLElement} host */
 export function mountTable(host) {
   const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": t("table.label") });
@@ -58,7 +68,8 @@ export function mountTable(host) {
         ),
       );
       // A back row cannot scroll: the cell in question comes to it.
-      if (state.present !== "off") box.querySelector("td.chosen")?.scrollIntoView({ block: "center", inline: "center" });
+      const cell = box.querySelector("td.chosen");
+      if (cell && state.present !== "off") bring(box, cell);
     },
   };
 }
