@@ -236,6 +236,15 @@ def test_a_formula_has_room(visit: Open) -> None:
     assert formula["y"] + formula["height"] <= box(seen, ".step-note")["y"] + 1
 
 
+def test_the_word_that_is_held_is_marked_in_the_text(visit: Open) -> None:
+    seen = project(visit, "text", key=8)
+    expect(seen.page.locator(".word.chosen")).to_have_text("it")
+    expect(seen.page.locator(".word.partner")).to_have_text("street")
+    assert "0px 0px 0px 2px" in seen.page.locator(".word.partner").evaluate("w => getComputedStyle(w).boxShadow")
+    press(seen, "PageDown")
+    expect(seen.page.locator(".word.partner")).to_have_count(0)
+
+
 @pytest.mark.parametrize("options", [{}, {"size": (390, 844), "present": "off"}])
 def test_a_sum_stands_under_what_is_summed(visit: Open, options: dict[str, Any]) -> None:
     seen = project(visit, "steps", at="sum", **options)
@@ -250,8 +259,7 @@ def test_a_sum_stands_under_what_is_summed(visit: Open, options: dict[str, Any])
     assert total.evaluate("line => getComputedStyle(line).position") == "static"
 
 
-@pytest.mark.parametrize("key", [0, 2, 14])
-@pytest.mark.parametrize("query", [0, 10, 14])
+@pytest.mark.parametrize(("query", "key"), [(0, 14), (10, 2), (14, 0)])
 def test_the_headings_of_a_table_cut_no_number(visit: Open, query: int, key: int) -> None:
     seen = project(visit, "table", query=query, key=key)
     cut = seen.page.evaluate(

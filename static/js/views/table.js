@@ -18,12 +18,13 @@ function caption(attention) {
   return t(crosses(attention) ? "table.caption-crosses" : "table.caption");
 }
 
-/** Scrolls a cell to the middle, and on until the headings, which stay, cut no number in two. @param {HTMLElement} box @param {Element} cell */
-function bring(box, cell) {
-  cell.scrollIntoView({ block: "center", inline: "center" });
+/** Scrolls the chosen cell to the middle, and on until the headings, which stay, cut no number in two. @param {HTMLElement} box */
+function bring(box) {
+  const cell = box.querySelector("td.chosen");
   const corner = box.querySelector("th")?.getBoundingClientRect();
   const starts = (/** @type {Element | null} */ within, /** @type {"left" | "top"} */ side) => [...(within?.children ?? [])].map((one) => one.getBoundingClientRect()[side]);
-  if (!corner) return;
+  if (!cell || !corner) return;
+  cell.scrollIntoView({ block: "center", inline: "center" });
   const past = (/** @type {number[]} */ places, /** @type {number} */ edge) => Math.max(0, (places.find((place) => place > edge - 1) ?? edge) - edge);
   box.scrollBy({ left: box.scrollLeft && past(starts(cell.parentElement, "left").slice(1), corner.right), top: past(starts(box.querySelector("tbody"), "top"), corner.bottom), behavior: "instant" });
 }
@@ -32,6 +33,7 @@ function bring(box, cell) {
 export function mountTable(host) {
   const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": t("table.label") });
   host.append(box);
+  const size = new ResizeObserver(() => bring(box)); // letters grow when the projection begins, and again when their font is here
   let drawn = "";
   /** @type {Float32Array | null} */
   let values = null;
@@ -68,8 +70,9 @@ export function mountTable(host) {
         ),
       );
       // A back row cannot scroll: the cell in question comes to it.
-      const cell = box.querySelector("td.chosen");
-      if (cell && state.present !== "off") bring(box, cell);
+      size.disconnect();
+      const table = box.querySelector("table");
+      if (table && state.present !== "off") size.observe(table);
     },
   };
 }
