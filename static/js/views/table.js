@@ -18,15 +18,16 @@ function caption(attention) {
   return t(crosses(attention) ? "table.caption-crosses" : "table.caption");
 }
 
-/** Scrolls the chosen cell to the middle, and on until the headings, which stay, cut no number in two. @param {HTMLElement} box */
+/** Scrolls the chosen cell to the middle, and back until the headings, which stay, cut no number in two. @param {HTMLElement} box */
 function bring(box) {
   const cell = box.querySelector("td.chosen");
-  const corner = box.querySelector("th")?.getBoundingClientRect();
-  const starts = (/** @type {Element | null} */ within, /** @type {"left" | "top"} */ side) => [...(within?.children ?? [])].map((one) => one.getBoundingClientRect()[side]);
-  if (!cell || !corner) return;
+  const heading = box.querySelector("th");
+  if (!cell || !heading) return;
   cell.scrollIntoView({ block: "center", inline: "center" });
-  const past = (/** @type {number[]} */ places, /** @type {number} */ edge) => Math.max(0, (places.find((place) => place > edge - 1) ?? edge) - edge);
-  box.scrollBy({ left: box.scrollLeft && past(starts(cell.parentElement, "left").slice(1), corner.right), top: past(starts(box.querySelector("tbody"), "top"), corner.bottom), behavior: "instant" });
+  const corner = heading.getBoundingClientRect();
+  const starts = (/** @type {Element | null} */ within, /** @type {"left" | "top"} */ side) => [...(within?.children ?? [])].map((one) => one.getBoundingClientRect()[side]);
+  const back = (/** @type {number[]} */ places, /** @type {number} */ edge) => (places.findLast((place) => place < edge + 1) ?? edge) - edge;
+  box.scrollBy({ left: back(starts(cell.parentElement, "left").slice(1), corner.right), top: back(starts(box.querySelector("tbody"), "top"), corner.bottom), behavior: "instant" });
 }
 
 /** @param {HTMLElement} host */
