@@ -57,10 +57,23 @@ export function mountControls(store) {
   });
 
   const ways = /** @type {HTMLElement} */ (document.querySelector("[data-state=direction]"));
+  let seen = "";
+  /** Where the names of the views take more than the screen's width, the chosen one comes to its middle. */
+  function middle() {
+    const open = tabs.filter((one) => !one.hidden);
+    const chosen = open.find((one) => one.tabIndex === 0);
+    const now = [chosen, ...open].map((one) => one?.dataset.view).join();
+    if (now === seen || !chosen) return;
+    seen = now;
+    const list = byId("tabs");
+    list.scrollLeft = chosen.offsetLeft - (list.clientWidth - chosen.offsetWidth) / 2;
+  }
+
   /** What there is to look at: heads, recurrent states, what comes next; and whether tokens are looked at by tokens. @param {{heads: boolean, directions: boolean, states: boolean, generate: boolean, steps: boolean}} there */
   function offer({ heads, directions, ...there }) {
     if (!directions) ways.hidden = true;
     for (const tab of tabs) tab.hidden = !(there[/** @type {keyof typeof there} */ (tab.dataset.view)] ?? heads);
+    middle();
   }
 
   /** @param {State} state */
@@ -76,6 +89,7 @@ export function mountControls(store) {
       tab.tabIndex = chosen ? 0 : -1;
       if (chosen) byId("view").setAttribute("aria-labelledby", tab.id);
     }
+    middle();
     byId("theme-name").textContent = byId("theme").title = t(`top.theme-${state.theme}`);
     if (document.documentElement.dataset.theme !== state.theme) document.documentElement.dataset.theme = state.theme;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -241,3 +242,23 @@ def test_what_is_seen_is_said_in_every_language(visit: Open, locale: str) -> Non
     seen.page.keyboard.press("ArrowRight")
     expect(seen.page.locator("#live")).not_to_have_text(SPOKEN[locale])
     expect(seen.page.locator("#live")).to_contain_text("didn")
+
+
+@pytest.mark.parametrize("model", ["minilm", "tiny-t5"])
+def test_the_focus_goes_as_one_reads(visit: Open, model: str) -> None:
+    """WCAG 2.4.3: above a view, from left to right and line by line, in windows of every width."""
+    seen = visit({"model": model, "layer": 1, "head": 1, "also": "0.1"}, **STILL)
+    for width in (390, 761, 900, 1024, 1280, 1366, 1440, 1920):
+        seen.page.set_viewport_size({"width": width, "height": 800})
+        seen.settle()
+        boxes = seen.page.eval_on_selector_all(
+            ".focus .panel-head :is(h2, span.aside, button)",
+            """all => all.filter(one => one.checkVisibility() && one.textContent).map(one => {
+                const { left, top, bottom } = one.getBoundingClientRect();
+                return { left, top, bottom };
+            })""",
+        )
+        assert len(boxes) > 5
+        for one, following in pairwise(boxes):
+            below = following["top"] >= (one["top"] + one["bottom"]) / 2
+            assert below or following["left"] > one["left"], (width, boxes)

@@ -355,3 +355,32 @@ def test_the_speakers_window_fits_a_phone(visit: Open) -> None:
     expect(seen.page.locator("#count")).to_have_text("Slide 2 of 10")
     assert seen.page.evaluate("() => document.documentElement.scrollWidth") == 390
     expect(seen.page.locator("#forward")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+@pytest.mark.parametrize("size", [(480, 400), (640, 320), (360, 640), (800, 600)])
+def test_in_a_small_window_the_notes_scroll_and_the_controls_stay(
+    visit: Open, size: tuple[int, int], language: str
+) -> None:
+    seen = visit(size=size, locale=language)
+    seen.page.goto(f"{seen.server}/lesson/which-word/speaker#1")
+    notes = seen.page.locator("#notes")
+    notes.evaluate("e => e.append(...Array.from({ length: 9 }, () => e.firstElementChild.cloneNode(true)))")
+    notes.evaluate("e => e.scrollTo(0, e.scrollHeight)")
+    expect(notes.locator("p").last).to_be_in_viewport()
+    for name in ("elapsed", "clock", "black", "back", "forward"):
+        expect(seen.page.locator(f"#{name}")).to_be_in_viewport(ratio=1)
+    page = (
+        "() => { const { scrollHeight, scrollWidth } = document.documentElement; return [scrollWidth, scrollHeight] }"
+    )
+    assert seen.page.evaluate(page) == list(size), "only the notes scroll"
+    room = notes.bounding_box()
+    assert room is not None
+    assert room["height"] > 90
+    buttons = ".go button, .times > *"
+    assert (
+        seen.page.locator(buttons).evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth).length"
+        )
+        == 0
+    )

@@ -220,6 +220,63 @@ def test_every_step_of_a_storyboard_has_one_place(visit: Open) -> None:
     assert len(places) == 1
 
 
+def test_a_formula_has_room(visit: Open) -> None:
+    """Above and below the bars of its fractions, under the picture, and over the note."""
+    seen = project(visit, "steps", at="softmax")
+    for fraction in seen.page.locator(".step-formula mfrac").all():
+        over, under = (box_of.bounding_box() for box_of in fraction.locator(":scope > *").all())
+        assert over
+        assert under
+        assert under["y"] - over["y"] - over["height"] >= 2, "the bar itself"
+        assert fraction.evaluate("f => getComputedStyle(f).mathStyle") == "normal", "and what stands off from it"
+    formula = box(seen, ".step-formula math")
+    last = seen.page.locator(".scene .line").last.bounding_box()
+    assert last
+    assert formula["y"] >= last["y"] + last["height"] - 1
+    assert formula["y"] + formula["height"] <= box(seen, ".step-note")["y"] + 1
+
+
+def test_the_word_that_is_held_is_marked_in_the_text(visit: Open) -> None:
+    seen = project(visit, "text", key=8)
+    expect(seen.page.locator(".word.chosen")).to_have_text("it")
+    expect(seen.page.locator(".word.partner")).to_have_text("street")
+    assert "0px 0px 0px 2px" in seen.page.locator(".word.partner").evaluate("w => getComputedStyle(w).boxShadow")
+    press(seen, "PageDown")
+    expect(seen.page.locator(".word.partner")).to_have_count(0)
+
+
+@pytest.mark.parametrize("options", [{}, {"size": (390, 844), "present": "off"}])
+def test_a_sum_stands_under_what_is_summed(visit: Open, options: dict[str, Any]) -> None:
+    seen = project(visit, "steps", at="sum", **options)
+    total = seen.page.locator(".scene .line.total")
+    summed = seen.page.locator(".scene .line.now .part.strip").bounding_box()
+    parts = [part.bounding_box() for part in total.locator(".part").all()]
+    strip = total.locator(".part.strip").bounding_box()
+    assert strip
+    assert summed
+    assert (strip["x"], strip["width"]) == pytest.approx((summed["x"], summed["width"]), abs=1)
+    assert all(part and abs(part["y"] + part["height"] / 2 - strip["y"] - strip["height"] / 2) < 8 for part in parts)
+    assert total.evaluate("line => getComputedStyle(line).position") == "static"
+
+
+@pytest.mark.parametrize(("query", "key"), [(0, 14), (10, 2), (14, 0)])
+def test_the_headings_of_a_table_cut_no_number(visit: Open, query: int, key: int) -> None:
+    seen = project(visit, "table", query=query, key=key)
+    cut = seen.page.evaluate(
+        """() => {
+            const corner = document.querySelector('.scroller th').getBoundingClientRect();
+            const across = (low, high, edge) => low < edge - 1 && high > edge + 1;
+            return [...document.querySelectorAll('.scroller td')].filter(one => {
+                const { left, right, top, bottom } = one.getBoundingClientRect();
+                if (bottom < corner.bottom || right < corner.right) return false;
+                return across(left, right, corner.right) || across(top, bottom, corner.bottom);
+            }).map(one => one.textContent);
+        }"""
+    )
+    assert cut == []
+    expect(seen.page.locator("td.chosen")).to_be_in_viewport(ratio=1)
+
+
 def test_a_hidden_result_is_shown_before_the_next_step(visit: Open) -> None:
     seen = project(visit, "steps", at="match", predict="on")
     expect(seen.page.locator(".reveal")).to_be_visible()

@@ -88,3 +88,25 @@ def test_targets_of_other_networks_too(visit: Open, server: str, model: str) -> 
     assert model in known
     seen = visit({"model": model, "text": "The animal was tired"}, **PHONE)
     assert seen.page.evaluate(SMALL) == []
+
+
+@pytest.mark.parametrize("locale", ["pt", "id"])
+def test_the_names_of_the_views_come_to_where_one_is(visit: Open, locale: str) -> None:
+    """They take more than the screen's width: the chosen one is in sight, by finger, link or key; the others fade."""
+    seen = visit({"model": "tiny-gpt2", "text": "two dogs run", "view": "steps"}, locale=locale, **PHONE)
+    chosen = seen.page.locator("[role=tab][aria-selected=true]")
+    mask = "() => getComputedStyle(document.querySelector('#tabs')).maskImage"
+    expect(chosen).to_be_in_viewport(ratio=0.99)
+    assert seen.page.locator("#tabs").evaluate("e => e.scrollLeft") > 0, "or there is nothing to be tested"
+    assert "rgb(0, 0, 0) 48px, rgb(0, 0, 0) 100%" in seen.page.evaluate(mask), "there is more on the left alone"
+    chosen.focus()
+    seen.page.keyboard.press("Home")
+    seen.settle()
+    expect(chosen).to_be_in_viewport(ratio=0.99)
+    expect(chosen).to_be_focused()
+    assert seen.page.locator("#tabs").evaluate("e => e.scrollLeft") == 0
+    assert "rgb(0, 0, 0) calc(100% - 48px)" in seen.page.evaluate(mask), "and now on the right"
+    seen.page.keyboard.press("End")
+    seen.settle()
+    expect(chosen).to_have_attribute("data-view", "steps")
+    expect(chosen).to_be_in_viewport(ratio=0.99)

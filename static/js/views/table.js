@@ -18,10 +18,23 @@ function caption(attention) {
   return t(crosses(attention) ? "table.caption-crosses" : "table.caption");
 }
 
+/** Scrolls the chosen cell to the middle, and back until the headings, which stay, cut no number in two. @param {HTMLElement} box */
+function bring(box) {
+  const cell = box.querySelector("td.chosen");
+  const heading = box.querySelector("th");
+  if (!cell || !heading) return;
+  cell.scrollIntoView({ block: "center", inline: "center" });
+  const corner = heading.getBoundingClientRect();
+  const starts = (/** @type {Element | null} */ within, /** @type {"left" | "top"} */ side) => [...(within?.children ?? [])].map((one) => one.getBoundingClientRect()[side]);
+  const back = (/** @type {number[]} */ places, /** @type {number} */ edge) => (places.findLast((place) => place < edge + 1) ?? edge) - edge;
+  box.scrollBy({ left: back(starts(cell.parentElement, "left").slice(1), corner.right), top: back(starts(box.querySelector("tbody"), "top"), corner.bottom), behavior: "instant" });
+}
+
 /** @param {HTMLElement} host */
 export function mountTable(host) {
   const box = h("div.scroller", { tabindex: 0, role: "region", "aria-label": t("table.label") });
   host.append(box);
+  const size = new ResizeObserver(() => bring(box)); // letters grow when the projection begins, and again when their font is here
   let drawn = "";
   /** @type {Float32Array | null} */
   let values = null;
@@ -58,7 +71,9 @@ export function mountTable(host) {
         ),
       );
       // A back row cannot scroll: the cell in question comes to it.
-      if (state.present !== "off") box.querySelector("td.chosen")?.scrollIntoView({ block: "center", inline: "center" });
+      size.disconnect();
+      const table = box.querySelector("table");
+      if (table && state.present !== "off") size.observe(table);
     },
   };
 }

@@ -135,6 +135,7 @@ export function mountText(host, { point, lock }) {
       const cross = crosses(attention);
       const way = direction(next);
       const tinted = cross && way === "to" ? "key" : "query";
+      const held = next.held?.key == null ? null : way === "to" ? next.held.key : next.held.query;
       const by = new Map(tokens.map((at, i) => [at, weights[i]]));
       prose.dataset.length = words.length > 200 ? "long" : words.length > 60 ? "medium" : "short";
       for (const { chip, at, side: own } of words) {
@@ -149,6 +150,7 @@ export function mountText(host, { point, lock }) {
         chip.title = never ? t("caption.never") : lit ? number(weight) : "";
         chip.tabIndex = chosen || (cross && lit && at === (way === "to" ? next.chosen?.key : next.chosen?.query)) ? 0 : -1;
         chip.classList.toggle("chosen", chosen);
+        chip.classList.toggle("partner", lit && !chosen && at === held);
         chip.classList.toggle("never", never);
         chip.setAttribute("aria-pressed", String(own === "query" ? next.held?.query === at : next.held?.key === at));
         chip.setAttribute("aria-label", never ? t("text.never", { token: chip.textContent ?? "" }) : lit ? `${apart(chip.textContent ?? "")}, ${number(weight)}` : `${chip.textContent}`);
@@ -157,7 +159,7 @@ export function mountText(host, { point, lock }) {
       ranking.replaceChildren(
         ...strongest(weights, 8).filter((at) => !(way === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
           h(
-            "li",
+            `li${tokens[at] === held ? ".now" : ""}`,
             {},
             h("span.token", { dir: "auto" }, textOf(side[tokens[at]])),
             h("span.bar", {}, h("i", { style: { width: `${100 * weights[at]}%` } })),
