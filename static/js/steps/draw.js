@@ -36,7 +36,7 @@ const WIDTHS = {
 
 /** @param {Scene} scene @param {Ways} ways @returns {HTMLElement} */
 export function drawScene(scene, ways) {
-  const lines = [scene.head ? drawLine(scene.head, ways, "head") : null, ...scene.lines.map((line) => drawLine(line, ways)), scene.foot ? drawLine(scene.foot, ways, "foot") : null];
+  const lines = [scene.head ? drawLine(scene.head, ways, "head") : null, ...scene.lines.map((line) => drawLine(line, ways)), scene.foot ? drawLine(scene.foot, ways, "closing") : null];
   const titled = scene.titles ? h("div.line.titles", { "aria-hidden": "true" }, ...scene.titles.map((title) => h("span", {}, title))) : null;
   return h("div.scene", { style: { gridTemplateColumns: scene.columns.map((column) => WIDTHS[column]).join(" "), ...(scene.columns.includes("field") ? { gridTemplateRows: rowsOf(scene) } : {}) }, "data-columns": scene.columns.join(" "), "data-room": scene.lines.length <= SPACIOUS ? "large" : undefined }, titled, ...lines);
 }
