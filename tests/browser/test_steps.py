@@ -478,6 +478,35 @@ def test_axe_finds_nothing_serious(visit: Open, where: dict[str, str], theme: st
     assert serious(visit({**AT_IT, **where}, theme=theme, **STILL)) == []
 
 
+# Of every strip of a few numbers: its digits' size, and by how much the widest of them is wider than its cell.
+DIGITS = """() => [...document.querySelectorAll('.digits')].map(strip => [...strip.children].map(cell => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const size = parseFloat(getComputedStyle(cell).fontSize);
+    return [size, size ? range.getBoundingClientRect().width - cell.getBoundingClientRect().width : 0];
+}))"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (390, 844)])
+def test_digits_are_written_where_all_of_them_fit(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(
+        {"model": "tiny-t5", "text": SOURCE, "target": TARGET, "view": "steps", "stack": "encoder", "block": "self"}
+        | {"layer": 0, "head": 0, "query": 1, "key": 1},
+        size=size,
+        **STILL,
+    )
+    written = 0
+    for name in steps(seen):
+        assert step(seen) == name
+        for cells in seen.page.evaluate(DIGITS):
+            sizes = {size for size, _ in cells}
+            assert len(sizes) == 1, (name, "all digits of a strip or none")
+            assert max(over for _, over in cells) <= 0, name
+            written += sizes != {0}
+        press(seen, "ArrowRight")
+    assert written > 8 or size[0] < 760
+
+
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (390, 844)])
 def test_nothing_jumps_between_steps(visit: Open, size: tuple[int, int]) -> None:
     seen = visit(AT_IT, size=size, **STILL)
