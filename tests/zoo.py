@@ -132,7 +132,8 @@ def _translators(root: Path) -> dict[str, Any]:
 
 
 def _recurrent(root: Path) -> tuple[str, ...]:
-    """Encoder-decoders: tiny-gru aligns, tiny-lstm does not, tiny-luong has two layers of plain cells and multiplies.
+    """Encoder-decoders: tiny-gru aligns, tiny-lstm does not, tiny-luong has two layers of plain cells and multiplies,
+    tiny-concat has two layers in two directions and adds as Luong did: with the state of the step itself.
 
     Over one sequence: tiny-sentiment and tiny-numbers pool it into a class and a number, tiny-lstm-tagger gives each
     token a class and has two layers in two directions; tiny-rnn, tiny-gru-words and tiny-lstm-words say the next token.
@@ -144,6 +145,7 @@ def _recurrent(root: Path) -> tuple[str, ...]:
         "tiny-gru": seq2seq.Config(**sizes, kind="gru"),
         "tiny-lstm": seq2seq.Config(**sizes, kind="lstm", attention=None),
         "tiny-luong": seq2seq.Config(**sizes, kind="rnn", layers=2, bidirectional=False, attention="general"),
+        "tiny-concat": seq2seq.Config(**sizes, kind="lstm", layers=2, attention="concat"),
     }
     one_text = {"vocabulary": size, "embedding": 16, "hidden": 24}
     one = {
