@@ -35,7 +35,7 @@ def make(root: Path) -> tuple[Path, ...]:
     for name, network in made.items():
         _stir(network, 0.2)
         network.save_pretrained(root / name)
-    return tuple(root / name for name in (*made, *_recurrent(root), *_long(root)))
+    return tuple(root / name for name in (*made, *_recurrent(root), *_long(root), *_concat(root)))
 
 
 def _decoders(root: Path) -> dict[str, Any]:
@@ -167,6 +167,17 @@ def _recurrent(root: Path) -> tuple[str, ...]:
         _save(root / name, "recurrent", config, network, one_sequence.rules(config))
     _write(dict.fromkeys(two, marked) | dict.fromkeys((n for n, c in one.items() if c.vocabulary), words), root)
     return (*two, *one)
+
+
+def _concat(root: Path) -> tuple[str, ...]:
+    """tiny-concat, with two layers in two directions, which adds as Luong did: with the state of the step itself."""
+    marked = _tokenizer(ends=True)
+    size = marked.get_vocab_size()
+    sizes = {"vocabulary": size, "target_vocabulary": size, "embedding": 24, "hidden": 32, "attention_width": 16}
+    config = seq2seq.Config(**sizes, kind="lstm", layers=2, attention="concat")
+    _save(root / "tiny-concat", "seq2seq", config, seq2seq.Seq2Seq(config), seq2seq.rules(config))
+    _write({"tiny-concat": marked}, root)
+    return ("tiny-concat",)
 
 
 def _stir(network: torch.nn.Module, by: float) -> None:

@@ -199,11 +199,12 @@ export class Api {
   /** @param {string} path @param {Query} query @param {string} channel @returns {Promise<any>} */
   async json(path, query, channel) {
     const url = address(`${this.base}/${path}`, query);
-    const kept = this.#cache.get(url);
+    const name = `json ${url}`; // the same address gives tensors too
+    const kept = this.#cache.get(name);
     if (kept) return kept;
     const text = await (await this.#fetch(url, channel, { headers: { accept: "application/json" } })).text();
     const body = JSON.parse(text);
-    this.#cache.put(url, body, 2 * text.length);
+    this.#cache.put(name, body, 2 * text.length);
     return body;
   }
 

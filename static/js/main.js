@@ -396,6 +396,7 @@ const comparison = mountComparison({
   hover,
   actions,
   views: (acts, of) => viewsOf(acts, of, { set: () => {}, lock: (query) => acts.lock(query, null), story: h("select"), titled: "step-title-beside", leader: () => pane.view?.clock?.() ?? null }),
+  lead: () => pane.view,
 });
 mountShare({
   api: session.api,

@@ -3,8 +3,9 @@
 import { byId, h } from "./dom.js";
 import { bytes, shortName } from "./format.js";
 import { selection } from "./session.js";
+import { comparedNumbers } from "./share/compared.js";
 import { mountLink } from "./share/link.js";
-import { comparedNumbers, csvOf, jsonOf, safetensorsOf } from "./share/numbers.js";
+import { csvOf, headsNumbers, jsonOf, safetensorsOf, several } from "./share/numbers.js";
 import { t } from "./words.js";
 
 /** @param {string} href @param {string} name */
@@ -50,7 +51,7 @@ export function mountShare({ api, scene, sentence, numbers, file, link, embed, t
   mountLink({ link, embed, title: () => `Headlight: ${scene()?.trace.text ?? ""}` });
 
   /** What the file is of, in its name. @param {import("./scene.js").Scene} now */
-  const named = ({ trace, state, site }) => `headlight-${trace.model}-${state.view === "states" ? site?.address : shortName(state).replace("·", "-")}`;
+  const named = ({ trace, state, site }) => `headlight-${trace.model}-${state.view === "states" ? site?.address : [state, ...(several(state) ? state.also : [])].map((ref) => shortName(ref).replace("·", "-")).join("+")}`;
 
   /** @param {Blob} blob @param {string} name */
   function keep(blob, name) {
@@ -95,7 +96,7 @@ export function mountShare({ api, scene, sentence, numbers, file, link, embed, t
     const now = scene();
     if (!now) return;
     const { trace, attention, state, site } = now;
-    const held = numbers() ?? comparedNumbers(now);
+    const held = numbers() ?? comparedNumbers(now) ?? (several(state) ? await chosen(now) : null);
     if (held) {
       const write = { csv: csvOf, json: jsonOf, safetensors: safetensorsOf }[ending];
       return keep(new Blob([/** @type {any} */ (write)(held)], { type: accept }), `${named(now)}-${state.view}.${ending}`);
@@ -105,6 +106,14 @@ export function mountShare({ api, scene, sentence, numbers, file, link, embed, t
       Object.entries({ stack: attention.stack, block: attention.block.name, ...selection(state), ...part(now) }).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])),
     );
     return fetched(`${api.base}/traces/${trace.id}/attention?${query}`, accept, `${named(now)}.${ending}`);
+  }
+
+  /** Every chosen head, where several are seen. @param {import("./scene.js").Scene} now */
+  async function chosen(now) {
+    const { attention, state, trace } = now;
+    const refs = [state, ...state.also].map(({ layer, head }) => ({ layer, head }));
+    const asked = { stack: attention.stack, block: attention.block.name, ...part(now) };
+    return headsNumbers(refs, await Promise.all(refs.map((ref, nth) => api.json(`traces/${trace.id}/attention`, { ...asked, ...selection(ref) }, `file ${nth}`))));
   }
 
   /** @param {string} address @param {string} accept @param {string} name */
@@ -117,7 +126,7 @@ export function mountShare({ api, scene, sentence, numbers, file, link, embed, t
   byId("exports").replaceChildren(
     item("PNG", t("export.png"), () => picture("png").catch(failed)),
     item("SVG", t("export.svg"), () => picture("svg").catch(failed)),
-    ...FORMATS.map((format) => item(format.name, t(`export.${format.ending}`), () => data(format))),
+    ...FORMATS.map((format) => item(format.name, t(`export.${format.ending}`), () => data(format).catch(failed))),
     item("HTML", t("export.html"), page),
   );
 }

@@ -13,6 +13,8 @@ from tests.serving import served
 WORDS = "the cat that chased the mouse which ate the cheese that lay in the house".split()
 SENTENCE = " ".join(WORDS[i % len(WORDS)] for i in range(62))  # 64 tokens with [CLS] and [SEP]
 
+HOVER = 16  # milliseconds: a frame at 60 a second
+
 MEASURES = """name => performance.getEntriesByName(`headlight:${name}`).map(entry => entry.duration)"""
 FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -26,14 +28,33 @@ def measure() -> list[tuple[str, str, str, str]]:
         page.locator("html[data-ready=true]").wait_for(state="attached")
         drawn = grid(page)
         followed = hover(page)
+        compared = {how: beside(page, url, how) for how in ("panes", "difference")}
         browser.close()
-    middle, slowest = statistics.median(followed), sorted(followed)[int(0.95 * len(followed))]
-    following = "following the pointer over the heat map"
     return [
         ("drawing 72 maps of 64 tokens, main thread", f"{drawn:.1f} ms", "100 ms", f"{drawn / 100:.2f}"),
-        (f"{following}, median", f"{middle:.2f} ms", "16 ms", f"{middle / 16:.2f}"),
-        (f"{following}, 95th percentile", f"{slowest:.2f} ms", "16 ms", f"{slowest / 16:.2f}"),
+        *following("the heat map", followed),
+        *following("two heat maps", compared["panes"]),
+        *following("the map of what differs", compared["difference"]),
     ]
+
+
+def following(what: str, followed: list[float]) -> list[tuple[str, str, str, str]]:
+    """Two rows about the moves over something."""
+    middle, slowest = statistics.median(followed), sorted(followed)[int(0.95 * len(followed))]
+    name = f"following the pointer over {what}"
+    return [
+        (f"{name}, median", f"{middle:.2f} ms", f"{HOVER} ms", f"{middle / HOVER:.2f}"),
+        (f"{name}, 95th percentile", f"{slowest:.2f} ms", f"{HOVER} ms", f"{slowest / HOVER:.2f}"),
+    ]
+
+
+def beside(page: Page, url: str, how: str) -> list[float]:
+    """The same moves with another sentence beside this one: in two panes, or over what differs."""
+    other = SENTENCE.replace("cheese", "bread")
+    page.goto("about:blank")
+    page.goto(f"{url}/#{urlencode({'text': SENTENCE, 'vs_text': other, 'compare': how, 'view': 'heatmap'})}")
+    page.locator("html[data-ready=true]").wait_for(state="attached")
+    return hover(page)
 
 
 def grid(page: Page) -> float:
@@ -46,7 +67,7 @@ def grid(page: Page) -> float:
 
 def hover(page: Page) -> list[float]:
     """Milliseconds of each of 200 moves over the heat map."""
-    box = page.locator("canvas.cells").bounding_box()
+    box = page.locator("#view canvas.cells").bounding_box()
     assert box is not None
     page.evaluate("() => performance.clearMeasures()")
     for step in range(200):

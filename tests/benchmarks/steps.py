@@ -1,4 +1,4 @@
-"""What a storyboard costs: the time between frames while attention is played step by step over 24 tokens."""
+"""What a storyboard costs: the time between frames while attention is played over 24 tokens, once and side by side."""
 
 from __future__ import annotations
 
@@ -23,29 +23,59 @@ FRAMES = """() => {
 }"""
 
 
+AT_IT = {"text": TEXT, "view": "steps", "layer": 5, "head": 11, "query": 8}
+OTHER = TEXT.replace("cat", "dog")
+BOARDS = {
+    f"a storyboard of {TOKENS} tokens": AT_IT,
+    f"two storyboards of {TOKENS} tokens side by side": {**AT_IT, "vs_text": OTHER, "compare": "panes"},
+}
+MATRICES = "project"  # the step that draws W_Q, W_K and W_V, cell by cell
+
+
 def measure() -> list[tuple[str, str, str, str]]:
     """Rows of (what, ours, goal, ratio)."""
+    rows: dict[str, float] = {}
     with served() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(playwright), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.goto(f"{url}/#{urlencode({'text': TEXT, 'view': 'steps', 'layer': 5, 'head': 11, 'query': 8})}")
-        page.locator("html[data-ready=true]").wait_for(state="attached")
-        frames = played(page)
-        made = page.evaluate(MEASURES, "steps")
+        for what, state in BOARDS.items():
+            page = browser.new_page(viewport={"width": 1366, "height": 768})
+            page.goto(f"{url}/#{urlencode(state)}")
+            page.locator("html[data-ready=true]").wait_for(state="attached")
+            frames = played(page)
+            made = page.evaluate(MEASURES, "steps")
+            if "compare" not in state:
+                rows[f"drawing a step of {TOKENS} tokens, main thread"] = statistics.median(made)
+                rows["drawing a step with three learned matrices of 32 × 384, main thread"] = matrices(page)
+            name = f"a frame while {what} {'plays' if 'compare' not in state else 'play'}"
+            rows[f"{name}, median"] = statistics.median(frames)
+            rows[f"{name}, 95th percentile"] = sorted(frames)[int(0.95 * len(frames))]
+            rows[f"{name}, worst"] = max(frames)
+            page.close()
         browser.close()
-    what = f"a frame while a storyboard of {TOKENS} tokens plays"
-    rows = {
-        f"drawing a step of {TOKENS} tokens, main thread": statistics.median(made),
-        f"{what}, median": statistics.median(frames),
-        f"{what}, 95th percentile": sorted(frames)[int(0.95 * len(frames))],
-        f"{what}, worst": max(frames),
-    }
     return [(name, f"{value:.1f} ms", f"{GOAL:.0f} ms", f"{value / GOAL:.2f}") for name, value in rows.items()]
+
+
+def matrices(page: Page, rounds: int = 9) -> float:
+    """Median milliseconds of drawing the step that shows what was learned, each time from the step after it."""
+    page.keyboard.press("Home")
+    page.wait_for_timeout(500)
+    page.evaluate("() => performance.clearMeasures()")
+    drawn: list[float] = []
+    for _ in range(rounds):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(450)
+        page.evaluate("() => performance.clearMeasures()")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(450)
+        if page.eval_on_selector("#view .step-transport select", "select => select.value") != MATRICES:
+            raise RuntimeError(f"The step {MATRICES} is not on screen.")
+        drawn += page.evaluate(MEASURES, "steps")
+    return statistics.median(drawn)
 
 
 def played(page: Page, rounds: int = 3) -> list[float]:
     """Milliseconds between frames, while every step travels into the next one; the first round warms up."""
-    last = int(page.evaluate("() => document.querySelector('.step-transport input').max"))
+    last = int(page.evaluate("() => document.querySelector('#view .step-transport input').max"))
     for round_ in range(rounds):
         page.keyboard.press("Home")
         page.wait_for_timeout(500)

@@ -624,20 +624,60 @@ CRAMPED = """() => [...document.querySelectorAll('.scene')].flatMap(scene => {
     return wrong.map(what => [name, what]);
 })"""
 
+# What is wrong with their words and formulas: not there, too small, cut off, or over one another.
+UNSAID = """() => {
+    const [left, right] = [...document.querySelectorAll('.steps')];
+    const told = player => player.querySelector('.sentence').textContent;
+    const once = document.querySelector('[data-alike]') !== null;
+    const wrong = once === (told(left) === told(right)) ? [] : ['what is said once is not what both say'];
+    const inked = element => [...element.querySelectorAll('*'), element].map(one => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        return range.getBoundingClientRect();
+    }).filter(({ width }) => width);
+    const least = element => Math.min(...[...element.querySelectorAll('*'), element]
+        .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+        .map(one => parseFloat(getComputedStyle(one).fontSize)));
+    for (const [side, player] of [['left', left], ['right', right]]) {
+        let above = null;
+        for (const name of ['.title', '.sentence', '.step-formula']) {
+            const own = player.querySelector(name);
+            if (!own.textContent) continue;
+            const shared = once && name !== '.step-formula';
+            const shown = shared ? left.querySelector(name) : own;
+            const stage = player.querySelector('.step-stage').getBoundingClientRect();
+            if (!shown.checkVisibility()) { wrong.push(`${side} ${name} is hidden`); continue; }
+            if (least(shown) < 24) wrong.push(`${side} ${name} is written ${least(shown)} pixels high`);
+            const box = shown.getBoundingClientRect();
+            const ink = inked(shown);
+            const end = (shared ? innerWidth : stage.right) + 1;
+            if (ink.some(one => one.right > end)) wrong.push(`${side} ${name} is too wide`);
+            const over = Math.max(...ink.map(one => Math.max(box.top - one.top, one.bottom - box.bottom)));
+            if (over > 1) wrong.push(`${side} ${name} is cut by ${over}`);
+            if (above !== null && box.top < above - 1) wrong.push(`${side} ${name} is over what is above it`);
+            above = box.bottom;
+        }
+        const { top } = player.querySelector('.step-stage').getBoundingClientRect();
+        if (top < above - 1) wrong.push(`${side}: words over the picture`);
+    }
+    return wrong;
+}"""
 
-@pytest.mark.parametrize(
-    "more", [{}, {"model": "tiny-gru", "vs_model": "tiny-luong", "text": SOURCE}], ids=["heads", "words"]
-)
-def test_two_projected_storyboards_have_room(visit: Open, more: dict[str, str]) -> None:
+
+RECURRENT: dict[str, Any] = {"model": "tiny-gru", "vs_model": "tiny-luong", "text": SOURCE, "target": TARGET}
+RECURRENT |= {"vs_text": "", "layer": 0, "head": 0, "query": 1, "key": 1}
+
+
+@pytest.mark.parametrize("story", ["heads", "translation", "attention", "time"])
+def test_two_projected_storyboards_have_room(visit: Open, story: str) -> None:
+    more = {} if story == "heads" else {**RECURRENT, "story": story}
     state = {**SIDES, "view": "steps", "present": "on", **more}
-    if more:
-        state |= {"target": TARGET, "story": "translation", "vs_text": "", "layer": 0, "head": 0, "query": 1, "key": 1}
     seen = visit(state, size=(1280, 720), **STILL)
     found = {}
     for name in seen.page.eval_on_selector("#view .step-transport select", "s => [...s.options].map(o => o.value)"):
         assert parse_qs(seen.hash).get("at", [name]) == [name]
-        assert seen.page.locator(".scene .part").count() > 2
-        found[name] = seen.page.evaluate(CRAMPED)
+        assert seen.page.locator(".scene:has(.part)").count() == 2
+        found[name] = seen.page.evaluate(CRAMPED) + seen.page.evaluate(UNSAID)
         seen.page.keyboard.press("ArrowRight")
         seen.settle()
     assert {name: wrong for name, wrong in found.items() if wrong} == {}

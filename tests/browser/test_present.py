@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
@@ -275,6 +276,15 @@ def test_the_headings_of_a_table_cut_no_number(visit: Open, query: int, key: int
     )
     assert cut == []
     expect(seen.page.locator("td.chosen")).to_be_in_viewport(ratio=1)
+
+
+def test_the_sum_stands_below_what_is_summed(visit: Open) -> None:
+    seen = project(visit, "steps", at="sum")
+    lines = [one.bounding_box() for one in seen.page.locator(".scene .line").all()]
+    ends = [(line["y"], line["y"] + line["height"]) for line in lines if line]
+    assert len(ends) == len(lines) > 4
+    assert all(above[1] <= below[0] for above, below in pairwise(ends))
+    expect(seen.page.locator(".scene .line").last).to_contain_text("z =")
 
 
 def test_a_hidden_result_is_shown_before_the_next_step(visit: Open) -> None:

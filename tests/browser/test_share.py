@@ -372,6 +372,99 @@ def test_numbers_of_two_panes(visit: Open, server: str, tmp_path: Path) -> None:
     assert rows[0]["query_text"] == rows[0]["key_text"] == "[CLS]"
 
 
+CHOSEN = [(5, 11), (3, 1), (0, "mean")]
+
+
+def head_of(http: httpx.Client, text: str, layer: int, head: int | str) -> np.ndarray:
+    """One map, or a mean of a row of maps, from the API."""
+    trace = http.post("/traces", json={"model": "minilm", "text": text}).json()["id"]
+    which = {"heads": head} if isinstance(head, int) else {"reduce": head}
+    values = http.get(f"/traces/{trace}/attention", params={"layers": layer, **which}).json()["values"]
+    return np.array(values, np.float32).reshape(np.array(values).shape[-2:])
+
+
+def titled(layer: int, head: int | str) -> str:
+    return f"layer {layer} head {head}" if isinstance(head, int) else f"layer {layer} {head}"
+
+
+@pytest.mark.parametrize("view", ["lines", "bars"])
+def test_numbers_of_all_heads_that_are_seen(visit: Open, http: httpx.Client, tmp_path: Path, view: str) -> None:
+    seen = visit({**AT_IT, "view": view, "also": "3.1,0.mean"})
+    rows, body, tensors = exported(seen, tmp_path)
+    assert [(one["layer"], one["head"]) for one in body["heads"]] == CHOSEN
+    assert tensors.keys() == body["tensors"].keys() == {titled(*one) for one in CHOSEN}
+    for layer, head in CHOSEN:
+        wanted = head_of(http, FLAGSHIP, layer, head)
+        name = titled(layer, head)
+        assert np.array_equal(tensors[name], wanted)
+        assert np.array_equal(np.array(body["tensors"][name]["values"], np.float32), wanted)
+        told = [float(row["value"]) for row in rows if (row["layer"], row["head"]) == (str(layer), str(head))]
+        assert np.array_equal(np.array(told, np.float32), wanted.ravel())
+    assert (rows[0]["query_token"], rows[1]["key_token"]) == ("[CLS]", "The")
+
+
+def test_a_view_of_one_head_gives_one_head(visit: Open, tmp_path: Path) -> None:
+    _, body, _ = exported(visit({**AT_IT, "view": "heatmap", "also": "3.1"}), tmp_path)
+    assert (body["layers"], body["heads"]) == ([5], [11])
+
+
+def test_numbers_of_several_heads_in_two_panes(visit: Open, http: httpx.Client, tmp_path: Path) -> None:
+    rows, body, tensors = exported(visit({**SIDES, "view": "lines", "also": "3.1"}), tmp_path)
+    assert [body[side]["heads"] for side in SIDED] == [[{"layer": 5, "head": 11}, {"layer": 3, "head": 1}]] * 2
+    assert len(tensors) == 6
+    for layer, head in ((5, 11), (3, 1)):
+        name = titled(layer, head)
+        sides = {side: head_of(http, text, layer, head)[np.ix_(SHARED, SHARED)] for side, text in SIDED.items()}
+        sides["difference"] = sides["right"] - sides["left"]
+        own = [row for row in rows if row["left_head"] == row["right_head"] == name]
+        for side, values in sides.items():
+            assert tensors[f"{side} {name}"] == pytest.approx(values, abs=1e-7)
+            assert [float(row[side]) for row in own] == pytest.approx(values.ravel().tolist(), abs=1e-7)
+
+
+def test_numbers_of_maps_that_cannot_be_subtracted(visit: Open, http: httpx.Client, tmp_path: Path) -> None:
+    rows, body, tensors = exported(visit({**SIDES, **UNLIKE}), tmp_path)
+    assert tensors.keys() == body["tensors"].keys() == set(SIDED)
+    made = http.post("/traces", json={"model": "tiny-marian", "text": UNLIKE["text"], "target": UNLIKE["target"]})
+    for side, block in {"left": ("encoder", "self"), "right": ("decoder", "cross")}.items():
+        asked = {"stack": block[0], "block": block[1], "layers": 0, "heads": 0}
+        values = http.get(f"/traces/{made.json()['id']}/attention", params=asked).json()["values"][0][0]
+        wanted = np.array(values, np.float32)
+        assert np.array_equal(tensors[side], wanted)
+        assert (body[side]["stack"], body[side]["block"]) == block
+        told = [float(row["value"]) for row in rows if row["side"] == side]
+        assert np.array_equal(np.array(told, np.float32), wanted.ravel())
+
+
+UNLIKE = {"model": "tiny-marian", "text": "two dogs run", "target": "deux chiens", "vs_text": "", "stack": "encoder"}
+UNLIKE |= {"block": "self", "layer": "0", "head": "0", "query": "", "key": ""}
+UNLIKE |= {"vs_stack": "decoder", "vs_block": "cross"}
+
+
+def test_numbers_of_two_recurrent_states(visit: Open, http: httpx.Client, tmp_path: Path) -> None:
+    texts = {"left": "two dogs run", "right": "three dogs run"}
+    state = {"model": "tiny-lstm", "view": "states", "compare": "panes", "site": "encoder.0.cell.cell"}
+    seen = visit({**state, "text": texts["left"], "vs_text": texts["right"]})
+    rows, body, tensors = exported(seen, tmp_path)
+    sides, tokens = {}, {}
+    for side, text in texts.items():
+        trace = http.post("/traces", json={"model": "tiny-lstm", "text": text}).json()["id"]
+        answer = http.get(f"/traces/{trace}/tensors/encoder.0.cell.cell").json()
+        sides[side] = np.array(answer["values"], np.float32)
+        tokens[side] = answer["tokens"]["position"]
+        assert np.array_equal(tensors[side], sides[side])
+        assert np.array_equal(np.array(body["tensors"][side]["values"], np.float32), sides[side])
+        assert (body[side]["text"], body[side]["address"], body[side]["tokens"]) == (text, state["site"], tokens[side])
+        assert {float(row[side]) for row in rows if row[side]} == {float(x) for x in sides[side].ravel()}
+    shared = body["shared"]
+    assert [tokens["left"][i] for i, _ in shared] == [tokens["right"][j] for _, j in shared]
+    assert 0 < len(shared) < len(tokens["right"])
+    wanted = np.stack([sides["right"][j] - sides["left"][i] for i, j in shared])
+    assert np.array_equal(tensors["difference"], wanted)
+    assert [float(row["difference"]) for row in rows if row["difference"]] == pytest.approx(wanted.ravel().tolist())
+    assert all(row["difference"] == "" for row in rows if "" in (row["left"], row["right"]))
+
+
 def test_tensors_of_two_storyboards(visit: Open, server: str, tmp_path: Path) -> None:
     rows, body, tensors = exported(visit(PICTURES["two storyboards"]), tmp_path)
     assert (

@@ -76,6 +76,15 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         {"target": TARGET},
         {"attention": ["project", "match", "softmax", "pattern"], "translation": ["word-1"]},
     ),
+    (
+        "tiny-concat",
+        {"target": TARGET},
+        {
+            "attention": ["matrices", "project", "add", "match", "softmax", "sum", "pattern"],
+            "translation": ["encode", "word-2"],
+        }
+        | {"time": ["gates", "cell", "bridge", "alpha", "say"], "backwards": ["reach"]},
+    ),
     ("tiny-sentiment", {}, {"attention": ["matrices", "add", "sum"], "time": ["cell", "say"], "backwards": ["reach"]}),
     ("tiny-numbers", {"text": "1 1 2 3 5"}, {"time": ["hidden", "say"], "backwards": ["reach"]}),
     ("tiny-lstm-tagger", {}, {"time": ["gates", "cell", "states", "say"], "backwards": ["forward", "reach"]}),
@@ -221,17 +230,46 @@ def only(more: dict[str, Any]) -> dict[str, str]:
     return {name: more[name] for name in ("text", "target") if name in more}
 
 
-@pytest.mark.parametrize("query", [0, 2])
-def test_additive_attention_shows_the_state_that_w_reads(visit: Open, query: int) -> None:
-    state = {"model": "tiny-gru", "text": SOURCE, "target": TARGET, "query": query, "key": 1, "view": "steps"}
+STATES = {  # Bahdanau's decoder asks with the state before this step, Luong's with this step's, of its last layer
+    ("tiny-gru", 0): ("tensors/decoder.0.cell.start.hidden", "s before"),
+    ("tiny-gru", 2): ("tensors/decoder.0.cell.hidden?position=1", "s before"),
+    ("tiny-concat", 0): ("tensors/decoder.1.cell.hidden?position=0", "s"),
+    ("tiny-concat", 2): ("tensors/decoder.1.cell.hidden?position=2", "s"),
+}
+
+
+@pytest.mark.parametrize(("model", "query"), STATES)
+def test_additive_attention_shows_the_state_that_w_reads(visit: Open, model: str, query: int) -> None:
+    state = {"model": model, "text": SOURCE, "target": TARGET, "query": query, "key": 1, "view": "steps"}
     seen = visit({**state, "at": "matrices", "form": "table"}, **STILL)
     shown = {source: numbers(text) for source, text in seen.page.evaluate(SHOWN)}
-    (s,) = [values for source, values in shown.items() if "decoder.0.cell" in source]
+    asks, called = STATES[model, query]
+    s = shown[asks]
+    assert [source for source in shown if "decoder" in source and "cell" in source] == [asks]
+    rows = seen.page.locator(".stage-room tr")
+    expect(rows.filter(has=seen.page.locator(f'[data-source="{asks}"]')).locator("td").nth(1)).to_have_text(called)
     (learned,) = [values for source, values in shown.items() if source.endswith("alignment.q.weight")]
     (q,) = [values for source, values in shown.items() if source.startswith("tensors/decoder.0.cross.q")]
-    rows = [learned[i : i + len(s)] for i in range(0, len(learned), len(s))]
-    made = [sum(w * x for w, x in zip(row, s, strict=True)) for row in rows]
+    matrix = [learned[i : i + len(s)] for i in range(0, len(learned), len(s))]
+    made = [sum(w * x for w, x in zip(row, s, strict=True)) for row in matrix]
     assert made == pytest.approx(q, abs=1e-4)
+
+
+@pytest.mark.parametrize(("model", "wide"), [("tiny-gru", 64), ("tiny-luong", 32), ("tiny-concat", 64)])
+def test_what_a_recurrent_decoder_looks_back_at_is_what_was_read(visit: Open, model: str, wide: int) -> None:
+    state = {"model": model, "text": SOURCE, "target": TARGET, "view": "steps", "story": "translation"}
+    seen = visit({**state, "at": "encode", "form": "table"}, **STILL)
+    api = f"{seen.server}/api/v1/traces"
+    trace = httpx.post(api, json={"model": model, "text": SOURCE, "target": TARGET}).json()["id"]
+    last = {"tiny-gru": 0}.get(model, 1)
+    both = []
+    for way in ("cell", "reverse") if wide == 64 else ("cell",):
+        answer = httpx.get(f"{api}/{trace}/tensors/encoder.{last}.{way}.hidden", headers={"accept": "application/json"})
+        both.append(answer.json()["values"])
+    wanted = [[x for part in parts for x in part] for parts in zip(*both, strict=True)]
+    shown = [numbers(text) for _, text in seen.page.evaluate(SHOWN)]
+    assert {len(row) for row in shown} == {wide}
+    assert shown == [pytest.approx(row, abs=1e-6) for row in wanted]
 
 
 @pytest.mark.parametrize("more", [{}, {"present": "on"}, {"vs_text": "A dog", "compare": "panes"}])
@@ -476,6 +514,35 @@ def test_steps_are_spoken(visit: Open) -> None:
 )
 def test_axe_finds_nothing_serious(visit: Open, where: dict[str, str], theme: str) -> None:
     assert serious(visit({**AT_IT, **where}, theme=theme, **STILL)) == []
+
+
+# Of every strip of a few numbers: its digits' size, and by how much the widest of them is wider than its cell.
+DIGITS = """() => [...document.querySelectorAll('.digits')].map(strip => [...strip.children].map(cell => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    const size = parseFloat(getComputedStyle(cell).fontSize);
+    return [size, size ? range.getBoundingClientRect().width - cell.getBoundingClientRect().width : 0];
+}))"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (390, 844)])
+def test_digits_are_written_where_all_of_them_fit(visit: Open, size: tuple[int, int]) -> None:
+    seen = visit(
+        {"model": "tiny-t5", "text": SOURCE, "target": TARGET, "view": "steps", "stack": "encoder", "block": "self"}
+        | {"layer": 0, "head": 0, "query": 1, "key": 1},
+        size=size,
+        **STILL,
+    )
+    written = 0
+    for name in steps(seen):
+        assert step(seen) == name
+        for cells in seen.page.evaluate(DIGITS):
+            sizes = {size for size, _ in cells}
+            assert len(sizes) == 1, (name, "all digits of a strip or none")
+            assert max(over for _, over in cells) <= 0, name
+            written += sizes != {0}
+        press(seen, "ArrowRight")
+    assert written > 8 or size[0] < 760
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (1920, 1080), (390, 844)])

@@ -28,9 +28,10 @@ import { mountSides } from "./sides.js";
  *   hover: () => void,
  *   actions: import("../views/next.js").Actions & import("../views/heatmap.js").Actions & Record<string, any>,
  *   views: (actions: any, session: Session) => Record<string, (host: HTMLElement) => import("./pane.js").View>,
- * }} given session, actions: of the left pane
+ *   lead: () => import("./pane.js").View | null,
+ * }} given session, actions: of the left pane; lead: what it draws with
  */
-export function mountComparison({ store, session: left, models, changed, hover, actions, views }) {
+export function mountComparison({ store, session: left, models, changed, hover, actions, views, lead }) {
   const session = new Session(left.api.beside(), changed);
   const player = new Player(session.api, changed);
   /** @type {Place | null} what is under the pointer in the right pane */
@@ -114,6 +115,9 @@ export function mountComparison({ store, session: left, models, changed, hover, 
   const asOne = ({ state, beside }) =>
     state.compare !== "off" && !session.problem && !beside?.why && (state.view === "table" || (state.compare === "difference" && state.view === "heatmap"));
 
+  /** Whether both storyboards say the same of their step. @param {Scene} of */
+  const alike = (of) => scene !== null && of.state.view === "steps" && !byId("beside").hidden && pane.view?.sentence?.(scene) === lead()?.sentence?.(of);
+
   /** Makes the right scene for a left one, once its trace is here. @param {Scene} of @param {Place | null} cursor @param {Step | null} visited */
   function follow(of, cursor, visited) {
     first = of;
@@ -195,10 +199,11 @@ export function mountComparison({ store, session: left, models, changed, hover, 
       box.hidden = problem === "";
       if (box.textContent !== problem) box.textContent = problem;
       byId("next-beside").classList.toggle("away", !on || one);
-      if (!on) return pane.clear();
-      host.classList.toggle("stale", !scene);
+      if (!on) pane.clear();
+      host.classList.toggle("stale", on && !scene);
       if (scene && !host.hidden) pane.show(scene.state.view === "heatmap" && scene.near ? "longmap" : scene.state.view, scene);
       if (scene && !hovering && !one) next.update(scene);
+      byId("panes").toggleAttribute("data-alike", alike(of));
     },
     /** What the left pane draws. @param {Scene} of @returns {Scene} */
     shown: (of) => (of.state.compare === "difference" && of.state.view === "heatmap" && of.beside?.difference ? differenceScene(of, of.beside.difference) : of),

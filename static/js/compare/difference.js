@@ -43,6 +43,16 @@ function both(pairs, left, right) {
   return pairs.filter(([i, j]) => here.has(i) && there.has(j));
 }
 
+/** The visible tokens that both texts have, in pairs. @param {Scene} left @param {Scene} right */
+export function sharedOf(left, right) {
+  const by = alignments(left, right);
+  return { rows: both(by.queries.pairs, left.queries, right.queries), cols: both(by.keys.pairs, left.keys, right.keys) };
+}
+
+/** A head's weights between these tokens. @param {Scene} scene @param {Matrix} shown @param {{rows: [number, number][], cols: [number, number][]}} shared @param {0 | 1} side */
+export const sharedPart = (scene, shown, { rows, cols }, side) =>
+  pick(shown, rows.map((pair) => scene.queries.indexOf(pair[side])), cols.map((pair) => scene.keys.indexOf(pair[side])));
+
 /** @type {{name: unknown[], made: Difference} | null} */
 let last = null;
 
@@ -55,14 +65,10 @@ export function differenceOf(left, right) {
   if (!a?.whole || !b?.whole || obstacle(left, right)) return null;
   const name = [a.whole, b.whole, left.state.special];
   if (last && name.every((part, i) => part === last?.name[i])) return last.made;
-  const by = alignments(left, right);
-  const rows = both(by.queries.pairs, left.queries, right.queries);
-  const cols = both(by.keys.pairs, left.keys, right.keys);
-  const part = (/** @type {Scene} */ scene, /** @type {Matrix} */ shown, /** @type {0 | 1} */ side) =>
-    pick(shown, rows.map((pair) => scene.queries.indexOf(pair[side])), cols.map((pair) => scene.keys.indexOf(pair[side])));
-  const [l, r] = [part(left, a.shown, 0), part(right, b.shown, 1)];
+  const shared = sharedOf(left, right);
+  const [l, r] = [sharedPart(left, a.shown, shared, 0), sharedPart(right, b.shown, shared, 1)];
   const values = r.values.map((weight, i) => weight - l.values[i]);
-  const made = { queries: rows.map(([i]) => i), keys: cols.map(([i]) => i), left: l, right: r, change: { ...l, values }, top: brightest(values.map(Math.abs)) };
+  const made = { queries: shared.rows.map(([i]) => i), keys: shared.cols.map(([i]) => i), left: l, right: r, change: { ...l, values }, top: brightest(values.map(Math.abs)) };
   last = { name, made };
   return made;
 }

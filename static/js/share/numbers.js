@@ -113,26 +113,25 @@ export function besideOne(left, right) {
   return { about: { left: left.about, right: right.about }, rows, tensors };
 }
 
-/** Two heads beside one another, and right minus left, for the tokens that both texts have. @param {import("../scene.js").Scene} scene @returns {Numbers | null} null where nothing is compared */
-export function comparedNumbers({ beside, attention, trace, state }) {
-  if (!beside?.difference || state.view === "states") return null;
-  const { queries, keys, left, right, change } = beside.difference;
-  const text = (/** @type {import("../trace.js").Token[]} */ tokens, /** @type {number} */ at) => tokens[at].text;
-  const rows = queries.flatMap((query, i) =>
-    keys.map((key, j) => {
-      const at = i * keys.length + j;
-      return { query, query_text: text(attention.queries, query), key, key_text: text(attention.keys, key), left: left.values[at], right: right.values[at], difference: change.values[at] };
+/** A head, a row of heads or all of them, as a file names it in every language. @param {import("../state.js").HeadRef} ref */
+export const written = ({ layer, head }) => `${layer === "all" ? "all layers" : `layer ${layer}`} ${typeof head === "number" ? `head ${head}` : head}`;
+
+/** Whether a view shows every chosen head, and not only the focused one. @param {import("../state.js").State} state */
+export const several = ({ view, also }) => also.length > 0 && (view === "lines" || view === "bars");
+
+/** Several heads of one text, as the server gave each. @param {import("../state.js").HeadRef[]} refs @param {any[]} bodies @returns {Numbers} */
+export function headsNumbers(refs, bodies) {
+  const [{ trace, model, stack, block, stage, queries, keys, tokens }] = bodies;
+  const values = bodies.map((body) => Float32Array.from(body.values.flat(Infinity)));
+  const rows = refs.flatMap((ref, nth) =>
+    Array.from(values[nth], (value, at) => {
+      const [i, j] = [Math.floor(at / keys.length), at % keys.length];
+      return { ...ref, query: queries[i], key: keys[j], query_token: tokens.query[i], key_token: tokens.key[j], value };
     }),
   );
-  const [axes, shape] = [["query", "key"], [queries.length, keys.length]];
-  const side = (/** @type {import("../scene.js").Scene} */ { trace: { id, model, text: said }, state: { layer, head } }) => ({ id, model, text: said, layer, head });
   return {
-    about: { left: side(/** @type {any} */ ({ trace, state })), right: side(beside.scene), queries: queries.map((at) => text(attention.queries, at)), keys: keys.map((at) => text(attention.keys, at)) },
+    about: { trace, model, stack, block, stage, heads: refs, queries, keys, tokens },
     rows,
-    tensors: [
-      { name: "left", axes, shape, data: left.values },
-      { name: "right", axes, shape, data: right.values },
-      { name: "difference", axes, shape, data: change.values },
-    ],
+    tensors: refs.map((ref, nth) => ({ name: written(ref), axes: ["query", "key"], shape: [queries.length, keys.length], data: values[nth] })),
   };
 }

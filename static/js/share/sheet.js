@@ -128,7 +128,7 @@ export class Sheet {
    */
   text(text, x, y, font, color, { anchor = "start", angle = 0, more = {} } = {}) {
     const paint = this.paint("fill", color);
-    if (!paint || !text.trim()) return;
+    if (!paint || !text.trim() || !font.size) return;
     const { family, size, weight, style } = font;
     const node = s("text", {
       ...(angle ? { transform: `translate(${short(x)} ${short(y)}) rotate(${short(angle)})` } : { x: short(x), y: short(y) }),

@@ -91,12 +91,26 @@ function drawBar({ value, top, signed }) {
   return h(`span.track${signed ? ".signed" : ""}`, { "aria-hidden": "true" }, h(`i${value < 0 ? ".negative" : ""}`, { style }));
 }
 
+/** @type {CanvasRenderingContext2D | null} */
+let pen = null;
+
+/** How wide the widest of these numbers is, as a multiple of the height of its letters. @param {string[]} numbers */
+function widest(numbers) {
+  pen ??= /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  pen.font = `100px ${getComputedStyle(document.documentElement).getPropertyValue("--mono")}`;
+  return Math.max(...numbers.map((text) => /** @type {CanvasRenderingContext2D} */ (pen).measureText(text).width)) / 100;
+}
+
 /** @param {import("./parts.js").StripPart} part @param {Ways} ways */
 function drawStrip({ name, values, top = span(values), mark, share }, { theme, palette }) {
   const colors = share ? ramp(palette, theme) : diverging(theme);
   const step = (/** @type {number} */ x) => (share ? place(x, "linear", 1) : signedPlace(x, top));
   if (values.length <= FEW) {
-    return h("span.digits", { "data-count": values.length > 4 ? "many" : "few" }, ...Array.from(values, (x) => h("span.number", { title: `${name}: ${exact(x)}`, style: { background: colors.css[step(x)], color: colors.ink[step(x)] } }, written(x))));
+    const cells = Array.from(values, (x) => h("span.number", { title: `${name}: ${exact(x)}`, style: { background: colors.css[step(x)], color: colors.ink[step(x)] } }, written(x)));
+    const digits = h("span.digits", {}, ...cells);
+    digits.style.setProperty("--count", String(cells.length));
+    digits.style.setProperty("--widest", String(widest(Array.from(values, written))));
+    return digits;
   }
   const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${values.length} numbers, from ${written(Math.min(...values))} to ${written(Math.max(...values))}` }));
   canvas.width = values.length;

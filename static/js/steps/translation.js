@@ -31,11 +31,13 @@ export function translationSteps(subject) {
   const [layer, head] = own ? [subject.layer, subject.head] : [cross.layers - 1, 0];
   const { key_stack: from, query_stack: to } = cross.block;
   const [source, target] = [trace.tokens[from], trace.tokens[to]];
-  const memory = memoryOf(subject, from) ?? `${from}.0.cell.hidden`;
+  const stream = memoryOf(subject, from);
   const rows = around(target.length, 0);
   const cols = around(source.length, 0);
   const weights = tensor(`${to}.${layer}.${cross.block.name}.pattern`, { head, query: `${rows.first}-${rows.last}`, key: `${cols.first}-${cols.last}` });
-  const states = tensor(memory, { position: `${cols.first}-${cols.last}` });
+  // A recurrent decoder looks back at the states themselves: both directions of the last layer are its values.
+  const axis = stream ? "position" : "key";
+  const states = tensor(stream ?? `${to}.0.${cross.block.name}.v`, { ...(stream ? {} : { kv_head: 0 }), [axis]: `${cols.first}-${cols.last}` });
   const logits = `${to}.logits`;
   const where = cross.layers * cross.heads > 1 ? t("trans.where", { layer, head }) : t("trans.one-head");
   const across = source.slice(cols.first, cols.last + 1).map(label);
@@ -50,7 +52,7 @@ export function translationSteps(subject) {
       needs: { states },
       scene: (got) => ({
         columns: ["token", "wide"],
-        lines: source.slice(cols.first, cols.last + 1).map((one, i) => line([chip(one, { key: `source ${i}` }), strip({ name: t("parts.state-of", { token: label(one) }), ...at(states, got.states, "position", i), top: span(got.states.data), key: `m ${i}`, result: true })])),
+        lines: source.slice(cols.first, cols.last + 1).map((one, i) => line([chip(one, { key: `source ${i}` }), strip({ name: t("parts.state-of", { token: label(one) }), ...at(states, got.states, axis, i), top: span(got.states.data), key: `m ${i}`, result: true })])),
       }),
     },
   ];
