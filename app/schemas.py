@@ -169,7 +169,7 @@ class GenerateRequest(Decoding):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"model": "transformer-fr-en", "text": "Le chat noir dort sur le canapé."},
+                {"model": "gpt-captions", "text": "Two dogs", "max_new_tokens": 12},
                 {"model": "transformer-fr-en", "text": "Deux chiens courent dans la neige.", "beams": 4},
             ]
         }
