@@ -119,6 +119,7 @@ class Example:
     pair: str | None = None
     note: str = ""
     look: tuple[int, int, int | None, int | None] | None = None  # layer, head, query, key: where to look first
+    state: tuple[str, int, int] | None = None  # or the state to look at first: its address, time step and unit
 
 
 @dataclass(frozen=True)
@@ -387,6 +388,7 @@ CARDS: tuple[ModelCard, ...] = (
             Example(
                 "A man in a red shirt is standing in front of a building. A man waits at the bus stop.",
                 note="The forget gate of unit 221 is near 1 while a caption goes on, and 0 at each full stop.",
+                state=("sequence.0.cell.gate.forget", 14, 221),
             ),
             Example("Two dogs are running through the", note="One state carries all of it: what comes next?"),
         ),

@@ -26,6 +26,10 @@ def test_each_loads_and_traces_its_examples(card: engine.ModelCard) -> None:
             (block,) = [block for block in model.blocks if block.query_stack == model.family.stacks[-1]][-1:]
             pattern = trace[engine.sites.address(block.query_stack, layer, block.name, "pattern")]
             assert float(pattern[head, query, key]) > 0.25, example
+        if example.state is not None:
+            site, time, unit = example.state
+            assert float(trace[site][time, unit]) < 0.01, example
+            assert float(trace[site][time - 1, unit]) > 0.9, example
 
 
 @pytest.mark.parametrize("card", BUNDLED, ids=lambda card: card.id)
