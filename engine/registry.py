@@ -308,7 +308,7 @@ CARDS: tuple[ModelCard, ...] = (
     ),
     ModelCard(
         id="seq2seq-fr-en",
-        name="RNN with attention fr→en",
+        name="Bahdanau fr→en",
         family="seq2seq",
         summary="The network that attention was invented for: each English word looks back at the French states.",
         parameters=4_827_976,
