@@ -331,7 +331,7 @@ class Example(BaseModel):
     pair: str | None
     note: str
     look: list[int | None] | None = Field(description="Layer, head, query and key to look at first.")
-    state: tuple[str, int, int] | None = Field(description="Or a recurrent state: its address, time step and unit.")
+    state: list[str | int] | None = Field(description="Or a recurrent state: its address, time step and unit.")
 
 
 class LessonRow(BaseModel):
