@@ -246,6 +246,15 @@ def test_the_word_that_is_held_is_marked_in_the_text(visit: Open) -> None:
     expect(seen.page.locator(".word.partner")).to_have_count(0)
 
 
+def test_a_source_and_its_target_are_both_seen(visit: Open) -> None:
+    where = {"stack": "decoder", "block": "cross", "layer": 2, "head": 1, "query": 1, "key": 1}
+    text = "Une petite fille en robe rouge joue avec un ballon."
+    seen = project(visit, "text", model="transformer-fr-en", text=text, **where)
+    expect(seen.page.locator(".prose")).to_contain_text("playing with a ball.")
+    assert seen.page.eval_on_selector(".prose", "prose => prose.scrollHeight - prose.clientHeight") <= 1
+    expect(seen.page.locator(".ranking .now, .ranking .chosen").first).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("options", [{}, {"size": (390, 844), "present": "off"}])
 def test_a_sum_stands_under_what_is_summed(visit: Open, options: dict[str, Any]) -> None:
     seen = project(visit, "steps", at="sum", **options)
