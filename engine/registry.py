@@ -336,6 +336,36 @@ CARDS: tuple[ModelCard, ...] = (
         ),
     ),
     ModelCard(
+        id="seq2seq-plain-fr-en",
+        name="RNN fr→en",
+        family="seq2seq",
+        summary="Without attention: the whole sentence goes through one vector, and what does not fit is lost.",
+        parameters=2_978_568,
+        layers=1,
+        heads=0,
+        width=256,
+        limit=128,
+        sources=(Bundled("seq2seq-plain-fr-en"),),
+        sha256="42919aa4181a7d6f8a4a2742a010a08a457e7ba02c233d08ccc807d6d8f716fa",
+        size=5_959_080,
+        licence="Apache-2.0",
+        scores={
+            "BLEU, test": 18.5,
+            "BLEU, test, sources of 1 to 8 words": 27,
+            "BLEU, test, sources of 17 or more words": 11.4,
+        },
+        examples=(
+            Example("Un vieil homme lit un journal sur un banc vert.", note="The green bench comes out blue."),
+            Example("Une petite fille en robe rouge joue avec un ballon.", note="The red dress comes out pink."),
+            Example(
+                "Deux hommes en t-shirt bleu construisent un mur de briques devant une maison jaune pendant que des "
+                "enfants les regardent.",
+                note="Twenty words are too many: after “Two men” nearly all of it is made up.",
+            ),
+            Example("Deux chiens courent dans la neige.", note="Short enough for one vector."),
+        ),
+    ),
+    ModelCard(
         id="gpt-captions",
         name="GPT captions",
         family="gpt2",
