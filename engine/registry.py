@@ -328,9 +328,9 @@ CARDS: tuple[ModelCard, ...] = (
                 look=(0, 0, 1, 2),
             ),
             Example(
-                "Un vieil homme lit un journal sur un banc vert.",
-                note="“green bench” from “banc vert”: two rows that cross.",
-                look=(0, 0, 8, 9),
+                "Un chat gris sur un banc vert.",
+                note="“gray cat” and “green bench”: twice two rows that cross.",
+                look=(0, 0, 5, 6),
             ),
             Example("Deux chiens courent dans la neige.", note="Word for word, down the diagonal.", look=(0, 0, 0, 0)),
         ),
@@ -355,7 +355,9 @@ CARDS: tuple[ModelCard, ...] = (
             "BLEU, test, sources of 17 or more words": 11.4,
         },
         examples=(
-            Example("Un vieil homme lit un journal sur un banc vert.", note="The green bench comes out blue."),
+            Example(
+                "Un chat gris sur un banc vert.", note="The gray cat comes out as a brown dog."
+            ),
             Example("Une petite fille en robe rouge joue avec un ballon.", note="The red dress comes out pink."),
             Example(
                 "Deux hommes en t-shirt bleu construisent un mur de briques devant une maison jaune pendant que des "

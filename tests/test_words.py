@@ -175,7 +175,7 @@ NOBODY_READS = {
         "The animal didn't cross the street because it was too",
         " tired",
         "too tired | too wide",
-        "Deux chiens courent dans la neige.",
+        "Un chat gris sur un banc vert.",
     },
     "compared.js": {"left", "right", "difference"},
     "numbers.js": {"probability", "chance", "token_id", "said", "all layers"},

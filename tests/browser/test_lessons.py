@@ -194,10 +194,10 @@ def test_what_the_third_lesson_says_holds(visit: Open) -> None:
             trace, row = on.weights(state)
             assert row[int(state["key"])] == max(row) > 0.5, place
             said[number].append(trace["tokens"]["decoder"][int(state["query"]) + 1]["text"].strip())
-    plain = {"model": "seq2seq-plain-fr-en", "text": "Un vieil homme lit un journal sur un banc vert."}
+    plain = {"model": "seq2seq-plain-fr-en", "text": "Un chat gris sur un banc vert."}
     words = httpx.post(f"{on.root}/traces", json=plain).json()["tokens"]["decoder"]
-    assert [word["text"].strip() for word in words][-4:] == ["a", "blue", "bench", "."]
-    assert said == {"#4": ["black", "man", "white", "shirt"], "#6": ["black", "man"]}
+    assert [word["text"].strip() for word in words] == "<s> A brown dog on a blue bench .".split()
+    assert said == {"#4": ["gray", "cat", "green", "bench"], "#6": ["gray", "cat"]}
 
 
 def speaking(on: Lecture, place: str = "") -> Page:

@@ -6,7 +6,7 @@ import { t } from "../words.js";
 /** @typedef {{name: string, note: string, needs: string[], state: Patch}} Comparison needs: ids of models */
 
 const ANIMAL = "The animal didn't cross the street because it was too";
-const FRENCH = "Deux chiens courent dans la neige.";
+const FRENCH = "Un chat gris sur un banc vert.";
 
 /** @returns {Comparison[]} */
 const all = () => [
