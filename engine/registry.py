@@ -355,9 +355,7 @@ CARDS: tuple[ModelCard, ...] = (
             "BLEU, test, sources of 17 or more words": 11.4,
         },
         examples=(
-            Example(
-                "Un chat gris sur un banc vert.", note="The gray cat comes out as a brown dog."
-            ),
+            Example("Un chat gris sur un banc vert.", note="The gray cat comes out as a brown dog."),
             Example("Une petite fille en robe rouge joue avec un ballon.", note="The red dress comes out pink."),
             Example(
                 "Deux hommes en t-shirt bleu construisent un mur de briques devant une maison jaune pendant que des "
