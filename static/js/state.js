@@ -223,7 +223,7 @@ export function decode(hash, home) {
   if (![...written.keys()].some((name) => name in FIELDS)) return home;
   const { model, text, layer, head } = home;
   const other = written.has("model") && written.get("model") !== model;
-  const state = other ? blank() : { ...blank(), model, text, layer, head }; // a text of one model says little in another
+  const state = { ...blank(), model, text: other ? "" : text, layer, head }; // a text of one model says little in another
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = written.has(name) ? field.read(written.get(name) ?? "") : undefined;
     if (value !== undefined) /** @type {any} */ (state)[name] = value;
