@@ -24,6 +24,7 @@ from engine import checkpoint
 from engine.errors import EngineError
 from engine.models import family_of
 from engine.nn.attention import Attention
+from engine.nn.positions import sinusoids
 from engine.tap import SILENT
 from engine.train.batches import bucketed, collate
 from engine.train.dropout import Dropout
@@ -60,15 +61,22 @@ def learning_rate(schedule: Schedule, step: int) -> float:
     return schedule.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def initialise(network: nn.Module, embedding: float) -> None:
-    """First weights: Xavier's for linear layers (Glorot & Bengio 2010), normal ones for embeddings."""
+def initialise(network: nn.Module, schedule: Schedule) -> None:
+    """First weights: Xavier's for linear layers (Glorot & Bengio 2010), normal ones for embeddings.
+
+    Learned positions may begin as sinusoids as large as those: the neighbour is then one rotation away, everywhere.
+    """
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=embedding)
+            nn.init.normal_(module.weight, std=schedule.embedding)
+    position = getattr(network, "position", None)
+    if schedule.positions == "sinusoids" and isinstance(position, nn.Embedding):
+        with torch.no_grad():
+            position.weight.copy_(math.sqrt(2) * schedule.embedding * sinusoids(*position.weight.shape))
     for module in network.modules():  # where scores are not divided by √d, as in T5, the first queries are
         if isinstance(module, Attention):
             with torch.no_grad():
@@ -84,7 +92,7 @@ def new_network(recipe: Recipe, vocabulary: int | None, device: torch.device | s
     config = family.read_config(raw)
     torch.manual_seed(recipe.seed)
     network = family.build(config)
-    initialise(network, recipe.schedule.embedding)
+    initialise(network, recipe.schedule)
     if recipe.base is not None:
         network.load_state_dict(engine.load(recipe.base).network.state_dict(), strict=False)
     for name, parameter in network.named_parameters():
@@ -100,10 +108,10 @@ def config_json(recipe: Recipe, vocabulary: int | None) -> dict[str, Any]:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the machine multiplies bfloat16 in hardware; elsewhere it would only be slower."""
+    """Whether the machine has units for matrices of bfloat16; elsewhere, AVX-512 included, float32 is faster."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())
 
 
 class Run:
