@@ -15,12 +15,12 @@ from engine.errors import CheckpointError
 from engine.tap import SILENT, Tap
 
 
-def sinusoids(length: int, width: int, *, interleaved: bool = True) -> Tensor:
-    """Sines and cosines of wavelengths from 2π to 10,000·2π, (position, model); Vaswani et al. 2017, section 3.5.
+def sinusoids(length: int, width: int, *, interleaved: bool = True, base: float = 10_000) -> Tensor:
+    """Sines and cosines of wavelengths from 2π to `base`·2π, (position, model); Vaswani et al. 2017, section 3.5.
 
     The paper interleaves them, sine in the even places and cosine in the odd ones; Marian puts all sines first.
     """
-    angles = torch.arange(length)[:, None] / 10_000 ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.arange(length)[:, None] / base ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
     pairs = torch.stack([angles.sin(), angles.cos()], -1 if interleaved else -2)
     return pairs.flatten(1)
 

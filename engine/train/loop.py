@@ -64,7 +64,7 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 def initialise(network: nn.Module, schedule: Schedule) -> None:
     """First weights: Xavier's for linear layers (Glorot & Bengio 2010), normal ones for embeddings.
 
-    Learned positions may begin as sinusoids as large as those: the neighbour is then one rotation away, everywhere.
+    Learned positions may begin as sinusoids, twice as large: the neighbour is then one rotation away, everywhere.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear):
@@ -75,8 +75,9 @@ def initialise(network: nn.Module, schedule: Schedule) -> None:
             nn.init.normal_(module.weight, std=schedule.embedding)
     position = getattr(network, "position", None)
     if schedule.positions == "sinusoids" and isinstance(position, nn.Embedding):
+        length, width = position.weight.shape
         with torch.no_grad():
-            position.weight.copy_(math.sqrt(2) * schedule.embedding * sinusoids(*position.weight.shape))
+            position.weight.copy_(math.sqrt(8) * schedule.embedding * sinusoids(length, width, base=length))
     for module in network.modules():  # where scores are not divided by √d, as in T5, the first queries are
         if isinstance(module, Attention):
             with torch.no_grad():

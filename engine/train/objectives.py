@@ -231,9 +231,12 @@ class NextToken:
         """Random tokens, and the same again: only the second time there is something to be learnt.
 
         Few are as frequent as many on a logarithmic scale: a short way back is learnt first, and makes the long one easy.
+        In every second text the same tokens come several times, so that it takes more than the last one to know the place.
         """
         length = round(math.exp(draw.uniform(math.log(2), math.log(self.longest // 2 - 1))))
-        once = [draw.randrange(len(SPECIAL), self.size) for _ in range(length)]
+        different = length if draw.random() < 0.5 else max(2, round(length * draw.uniform(0.2, 1.0)))
+        alphabet = [draw.randrange(len(SPECIAL), self.size) for _ in range(different)]
+        once = alphabet if different == length else draw.choices(alphabet, k=length)
         return {"ids": [START, *once, *once[:-1]], "said": [IGNORED] * (len(once) + 1) + once[1:]}
 
     def loss(self, model: Trainee, batch: Mapping[str, Tensor], tap: Tap, smoothing: float) -> tuple[Tensor, int]:
