@@ -230,8 +230,8 @@ class NextToken:
     def twice(self, draw: random.Random) -> Example:
         """Random tokens, and the same again: only the second time there is something to be learnt.
 
-        Few are as frequent as many on a logarithmic scale: a short way back is learnt first, and makes the long one easy.
-        In every second text the same tokens come several times, so that it takes more than the last one to know the place.
+        Few are as frequent as many on a logarithmic scale: a short way back is learnt first, and makes the long one
+        easy. In every second text a token comes several times, so that it takes more than one to know the place.
         """
         length = round(math.exp(draw.uniform(math.log(2), math.log(self.longest // 2 - 1))))
         different = length if draw.random() < 0.5 else max(2, round(length * draw.uniform(0.2, 1.0)))
@@ -257,11 +257,14 @@ class MaskedWords:
 
     A text of several sentences is cut into two segments; for half of them the second is taken from another text. Val
     hides 15 % of the words, training the `share` it is told: more of them teach more at a time (Wettig et al. 2023).
+    In the first epochs, as many as `short` says, every sentence is a text of its own: what stands around a hidden word
+    is sooner found in few words than in many (as in the paper's appendix A.2, where most batches are short).
     """
 
     def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
         self.seed, self.longest = recipe.seed, recipe.options.get("longest", 128)
         self.share = recipe.options.get("share", SHARE)
+        self.short = recipe.options.get("short", 0)
         known = tokenizer.get_vocab()
         self.first, self.between, self.hidden = (known[name] for name in ("[CLS]", "[SEP]", "[MASK]"))
         self.words = range(self.hidden + 1, len(known))
@@ -272,7 +275,8 @@ class MaskedWords:
 
     def examples(self, epoch: int) -> Sequence[Example]:
         draw = random.Random(f"{self.seed} examples {epoch}")
-        return [self.masked(*self.segments(text, draw, self.texts), draw) for text in self.texts]
+        texts = self.texts if epoch >= self.short else [[sentence] for text in self.texts for sentence in text]
+        return [self.masked(*self.segments(text, draw, self.texts), draw) for text in texts]
 
     def segments(
         self, text: list[list[int]], draw: random.Random | None, others: Sequence[list[list[int]]] = ()
