@@ -232,9 +232,9 @@ class Run:
         """Write everything that the run needs to go on exactly as it would have."""
         tensors: dict[str, Tensor] = {}
         for name, parameter, mean in zip(self.names, self.parameters, self.averages, strict=True):
-            state = self.optimizer.state[parameter]
             tensors |= {f"model.{name}": parameter.detach(), f"average.{name}": mean}
-            tensors |= {f"{moment}.{name}": state[moment] for moment in MOMENTS}
+            # Nothing where no gradient has come yet, as in a head whose task is still to begin.
+            tensors |= {f"{moment}.{name}": value for moment, value in self.optimizer.state[parameter].items()}
         about = {"recipe": self.digest, "progress": json.dumps(vars(self.progress))}
         write_atomically({name: value.contiguous() for name, value in tensors.items()}, self.folder / STATE, about)
 
@@ -248,14 +248,16 @@ class Run:
                     "Delete the folder to begin anew, or give another one with --runs DIR."
                 )
             self.progress = Progress(**json.loads(about["progress"]))
+            known = {*file.keys()}
             for name, parameter, mean in zip(self.names, self.parameters, self.averages, strict=True):
                 parameter.copy_(file.get_tensor(f"model.{name}"))
                 mean.copy_(file.get_tensor(f"average.{name}"))
-                state = {moment: file.get_tensor(f"{moment}.{name}") for moment in MOMENTS}
-                self.optimizer.state[parameter] = state | {"step": torch.tensor(float(self.progress.step))}
+                state = {moment: f"{moment}.{name}" for moment in MOMENTS}
+                if {*state.values()} <= known:
+                    self.optimizer.state[parameter] = {moment: file.get_tensor(key) for moment, key in state.items()}
 
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def write_atomically(tensors: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ from engine.train import alignment, recipe, scoring, sources, vocabulary
 from engine.train.batches import bucketed, collate
 from engine.train.data import DataMissing, documents, lines, parallel
 from engine.train.dropout import Dropout
-from engine.train.loop import OtherRun, Run, initialise, learning_rate, tensorboard, train
+from engine.train.loop import OtherRun, Run, has_bfloat16, initialise, learning_rate, tensorboard, train
 from engine.train.objectives import MaskedWords, NextNumber, NextToken, Translate, cross_entropy, gap
 from engine.train.recipe import BadRecipe, Recipe, Schedule
 from engine.train.start import start
@@ -306,10 +306,26 @@ def test_the_learning_rate_climbs_and_falls() -> None:
 
 def test_queries_begin_small_where_scores_are_not_scaled(data: Path, tmp_path: Path) -> None:
     network = start(tiny("t5"), data, tmp_path).model.network
-    initialise(network, 1.0)
+    initialise(network, Schedule(steps=1, embedding=1.0))
     attention = network.get_submodule("encoder.layers.0.attention")
     q, k = (attention.get_parameter(f"{name}.weight").detach().std() for name in "qk")
     assert float(q / k) == pytest.approx(8**-0.5, rel=0.15)
+
+
+def test_positions_may_begin_as_sinusoids_whose_neighbours_are_one_rotation_away(data: Path, tmp_path: Path) -> None:
+    network = start(tiny("gpt2"), data, tmp_path).model.network
+    initialise(network, Schedule(steps=1, embedding=0.5, positions="sinusoids"))
+    positions = network.get_parameter("position.weight").detach().view(64, 16, 2)
+    assert float(positions.square().mean().sqrt()) == pytest.approx(2 * 0.5, rel=1e-5)
+    turned = torch.view_as_complex(positions[1:].clone()) / torch.view_as_complex(positions[:-1].clone())
+    torch.testing.assert_close(turned, turned[:1].expand_as(turned))
+    assert not torch.equal(turned[0, 0], turned[0, 1])
+
+
+def test_bfloat16_is_for_processors_with_units_for_matrices_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has: has)
+        assert has_bfloat16(torch.device("cpu")) is has
 
 
 # ---- dropout
@@ -367,12 +383,31 @@ def test_a_tokenizer_gives_back_what_was_written() -> None:
 def test_words_said_twice_are_asked_for_the_second_time_only(data: Path, tmp_path: Path) -> None:
     objective = start(tiny("gpt2"), data, tmp_path).objective
     assert isinstance(objective, NextToken)
-    example = objective.twice(random.Random(0))
-    ids, said = example["ids"], example["said"]
-    asked = [at for at, id in enumerate(said) if id != -100]
-    half = (len(ids)) // 2
-    assert asked == list(range(half + 1, len(ids)))
-    assert all(said[at] == ids[at - half + 1] for at in asked)  # what followed the last time
+    draw, lengths, several = random.Random(0), [], 0
+    for _ in range(300):
+        example = objective.twice(draw)
+        ids, said = example["ids"], example["said"]
+        asked = [at for at, id in enumerate(said) if id != -100]
+        half = len(ids) // 2
+        assert asked == list(range(half + 1, len(ids)))
+        assert all(said[at] == ids[at - half + 1] for at in asked)  # what followed the last time
+        lengths.append(half)
+        several += half > 8 and len({*ids[1 : half + 1]}) < 0.7 * half  # in every second text, some tokens come again
+    assert min(lengths) == 2
+    assert max(lengths) > objective.longest // 2 - 4
+    assert sorted(lengths)[150] < objective.longest / 4  # few as often as many on a logarithmic scale
+    assert several > 30
+
+
+def test_how_many_tokens_are_said_twice_may_change_from_epoch_to_epoch(data: Path, tmp_path: Path) -> None:
+    made = replace(tiny("gpt2"), options={"longest": 30, "repeated": [0.0, 0.5]})
+    objective = start(made, data, tmp_path).objective
+    assert isinstance(objective, NextToken)
+
+    def share(epoch: int) -> float:
+        return sum(one["said"][0] == -100 for one in objective.examples(epoch)) / len(objective.texts)
+
+    assert [share(epoch) for epoch in range(4)] == [0.0, 0.5, 0.5, 0.5]
 
 
 def test_masked_words(data: Path, tmp_path: Path) -> None:
@@ -392,6 +427,27 @@ def test_masked_words(data: Path, tmp_path: Path) -> None:
     assert counts["asked"] / (200 * 40) == pytest.approx(0.15, abs=0.02)
     assert counts["masked"] / counts["asked"] == pytest.approx(0.8, abs=0.04)
     assert counts["kept"] / counts["asked"] == pytest.approx(0.1, abs=0.04)
+
+
+def test_training_may_hide_more_words_than_val_and_begin_with_single_sentences(data: Path, tmp_path: Path) -> None:
+    made = replace(tiny("bert"), options={"share": 0.5, "short": 1}, train=({"together": ["en", "en"]},))
+    objective = start(made, data, tmp_path).objective
+    assert isinstance(objective, MaskedWords)
+    alone, together = objective.examples(0), objective.examples(1)
+    assert len(alone) == 2 * len(together) == 2 * len(objective.texts)
+    assert {one["follows"][0] for one in alone} == {-100}
+    assert {one["follows"][0] for one in together} == {0, 1}
+    words = list(range(10, 50))
+    examples = [
+        objective.masked(words, [], -100, random.Random(seed), always=always)
+        for seed in range(200)
+        for always in (False, True)
+    ]
+    trained, judged = (
+        sum(said != -100 for one in examples[first::2] for said in one["said"]) / (200 * 40) for first in (0, 1)
+    )
+    assert trained == pytest.approx(0.5, abs=0.02)
+    assert judged == pytest.approx(0.15, abs=0.02)
 
 
 class Never(random.Random):
