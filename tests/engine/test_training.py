@@ -180,14 +180,17 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return {**dict(run.model.network.named_parameters()), **average}
 
 
-@pytest.mark.parametrize("case", ["transformer", "bert"])
-def test_a_run_that_was_killed_goes_on_as_if_nothing_had_been(data: Path, tmp_path: Path, case: str) -> None:
-    whole = start(tiny(case), data, tmp_path / "whole")
+@pytest.mark.parametrize(("case", "options"), [("transformer", {}), ("bert", {}), ("bert", {"short": 2})])
+def test_a_run_that_was_killed_goes_on_as_if_nothing_had_been(
+    data: Path, tmp_path: Path, case: str, options: dict[str, int]
+) -> None:
+    made = replace(tiny(case), options=options)
+    whole = start(made, data, tmp_path / "whole")
     train(whole, progress=False)
 
     (tmp_path / "parts").mkdir()  # WordPiece is trained with ties broken at random: a run keeps the one that it has
     shutil.copy(tmp_path / "whole" / "tokenizer.json", tmp_path / "parts")
-    first = start(tiny(case), data, tmp_path / "parts")
+    first = start(made, data, tmp_path / "parts")
     steps = first.batches()
     for _ in range(7):
         step, examples = next(steps)
@@ -196,9 +199,11 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_been(data: Path, tmp_pa
         if first.progress.step == 4:
             first.look()
     first.save()
+    begun = [bool(first.optimizer.state[parameter]) for parameter in first.parameters]
+    assert all(begun) is not bool(options)  # there a whole head has seen no gradient yet
     next_step, examples = next(steps)
     first.take_step(next_step, examples)  # lost in the kill
-    second = start(tiny(case), data, tmp_path / "parts")
+    second = start(made, data, tmp_path / "parts")
     assert second.progress.step == 7
     train(second, progress=False)
 
