@@ -139,11 +139,17 @@ class Run:
         self.parameters: list[Tensor] = list(trained.values())
         averages = dict(self.average.network.named_parameters())
         self.averages: list[Tensor] = [averages[name] for name in self.names]
-        groups = [
-            {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": self.schedule.weight_decay},
-            {"params": [p for p in self.parameters if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98), fused=True)
+        embeddings = {id(m.weight) for m in self.model.network.modules() if isinstance(m, nn.Embedding)}
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for parameter in self.parameters:
+            decay = self.schedule.weight_decay if parameter.dim() > 1 else 0.0
+            pace = self.schedule.embedding_pace if id(parameter) in embeddings else 1.0
+            groups.setdefault((decay, pace), []).append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": some, "weight_decay": decay, "pace": pace} for (decay, pace), some in groups.items()],
+            betas=(0.9, 0.98),
+            fused=True,
+        )
         self.tap = Dropout(recipe.dropout) if recipe.dropout else SILENT
         self.mixed = self.schedule.mixed and has_bfloat16(self.device)
         self.progress = Progress()
@@ -178,7 +184,7 @@ class Run:
         mean.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.schedule, step)
+            group["lr"] = learning_rate(self.schedule, step) * group["pace"]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         # Early on the average follows faster, so that it soon forgets the first weights.

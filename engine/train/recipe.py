@@ -39,6 +39,7 @@ class Schedule:
     smoothing: float = 0.0  # of labels
     average: float = 0.999
     embedding: float = 0.02  # standard deviation of the first embeddings
+    embedding_pace: float = 1.0  # their learning rate, as a multiple of everybody else's
     positions: str = "random"  # how learned positions begin: so, or as "sinusoids"
     mixed: bool = True  # bfloat16 where the machine computes with it
 
