@@ -15,7 +15,7 @@ from engine.train import cards, recipe, scoring
 
 
 def main() -> None:
-    """Score all that were named together, since goals may compare them, then copy each with its card."""
+    """Score all that were named, and the bundled ones that goals compare them with; then copy each with its card."""
     options = argparse.ArgumentParser(description="Put trained models into the package.")
     options.add_argument("names", nargs="+", metavar="NAME")
     options.add_argument("--runs", type=Path, required=True, metavar="DIR")
@@ -28,6 +28,11 @@ def main() -> None:
     figures = {
         name: scoring.measure(recipes[name], models[name], given.runs / name, given.data) for name in given.names
     }
+    goals = [goal for made in recipes.values() for goal in made.goals]
+    for other in {goal.get("below", goal.get("at_most")) for goal in goals} - {None, *figures}:
+        rival = recipe.read(other)
+        figures[other] = scoring.measure(rival, engine.load(other), Bundled(other).path, given.data)
+        recipes[other] = rival
     rows = scoring.rows(figures, recipes)
     print("\n".join(scoring.table(rows)))
     for name, model in models.items():
