@@ -393,8 +393,8 @@ CARDS: tuple[ModelCard, ...] = (
             ),
             Example(
                 "A woman is holding a baby. The woman",
-                note="Layer 1, head 3: every word looks at the one before it. That is how “holding” knows its “woman”.",
-                look=(1, 3, 9, 8),
+                note="Layer 1, head 3: “holding” looks past “is” at who does it, “woman”.",
+                look=(1, 3, 4, 2),
             ),
             Example(
                 "Two dogs are running through the snow. Two dogs",
