@@ -88,10 +88,7 @@ class Lecture:
 
 def lecture(visit: Open, name: str, place: str = "", **options: Any) -> Lecture:
     """The lesson in a projection; what canvases are told to write is noted."""
-    seen = visit(size=ROOM, **STILL, **options)
-    seen.page.add_init_script(SPY)
-    seen.page.goto(f"{seen.server}/lesson/{name}{place}")
-    seen.settle()
+    seen = visit(f"/lesson/{name}{place}", size=ROOM, script=SPY, **STILL, **options).settle()
     return Lecture(seen, name)
 
 
