@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from app.settings import Settings
-from tests import zoo
 from tests.browser.chromium import ARGUMENTS, chromium
 from tests.serving import served
 
@@ -32,10 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(folders: dict[str, Path]) -> Iterator[str]:
     """The address of the app, on a free port, with a tiny model of every family beside the bundled one."""
-    folders = zoo.make(tmp_path_factory.mktemp("zoo"))
-    with served(Settings(models=tuple(map(str, folders)))) as url:
+    with served(Settings(models=tuple(map(str, folders.values())))) as url:
         yield url
 
 
