@@ -19,7 +19,7 @@ TABS = 8  # kept open between tests, each a process and its memory
 TABS = 8  # that wait for somebody, each with a process and its memory
 BARE = "/health/live"  # of the same origin, and nothing happens there
 STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
-NAMES = "() => { sessionStorage.clear(); return Object.getOwnPropertyNames(window).length; }"
+NAMES = "() => { sessionStorage.clear(); window.name = ''; return Object.getOwnPropertyNames(window).length; }"
 FLAGSHIP = "The animal didn't cross the street because it was too tired"
 
 
