@@ -16,9 +16,10 @@ PEERS  := $(VENV)/bench
 TORCH  := torch==2.13.0
 LENS   := transformer-lens==4.3.0 transformers==5.23.0
 VIEWS  := bertviz==1.4.1
+HALVES := test-browser-a-f test-browser-g-z
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-others lint bench clean
+.PHONY: help run test test-browser $(HALVES) test-others lint bench clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | head -4
@@ -43,12 +44,16 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Two processes for two cores: what drives a browser beside everything else. Waiting threads sleep, or they would take both.
+# Three processes for two cores, since each waits now and then: what drives a browser, in halves by the names of its
+# files, and everything else. Waiting threads sleep, or they would take the cores.
 test: $(VENV)/.test
-	@OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --jobs=2 --output-sync=target test-browser test-others
+	@OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --jobs=3 --output-sync=target $(HALVES) test-others
 
 test-browser:
 	$(BIN)/python -m pytest tests/browser
+
+$(HALVES):
+	$(BIN)/python -m pytest tests/browser/test_[$(@:test-browser-%=%)]*.py
 
 test-others:
 	$(BIN)/python -m pytest --ignore=tests/browser

@@ -21,11 +21,15 @@ def _torch_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The zoo's folders by the names of their models, made once: whoever changes one copies it first."""
+    return {folder.name: folder for folder in zoo.make(tmp_path_factory.mktemp("zoo"))}
+
+
+@pytest.fixture(scope="session")
+def published(folders: dict[str, Path]) -> Path:
     """A folder with a tiny random GPT-2, as `transformers` saves one."""
-    root = tmp_path_factory.mktemp("published")
-    zoo.make(root)
-    return root / "tiny-gpt2"
+    return folders["tiny-gpt2"]
 
 
 @pytest.fixture

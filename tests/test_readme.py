@@ -10,7 +10,6 @@ import pytest
 
 import engine
 from engine.registry import Bundled
-from tests import zoo
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -25,11 +24,12 @@ def test_the_python_example_runs_as_printed() -> None:
     assert names["again"].to_bytes() == names["data"]
 
 
-def test_the_example_of_generation_runs_as_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_generation_runs_as_printed(
+    folders: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     _, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    gpt2 = next(folder for folder in zoo.make(tmp_path) if folder.name == "tiny-gpt2")
     names: dict[str, Any] = {"engine": engine}
-    exec(compile(code.replace("path/to/gpt2", str(gpt2)), "README.md", "exec"), names)
+    exec(compile(code.replace("path/to/gpt2", str(folders["tiny-gpt2"])), "README.md", "exec"), names)
     assert len(names["trace"].tokens["decoder"]) > len(names["gpt"].inputs("Two dogs").tokens["decoder"])
     assert (
         len(capsys.readouterr().out.splitlines())

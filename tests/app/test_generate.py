@@ -14,16 +14,10 @@ from fastapi.testclient import TestClient
 
 import engine
 from app.settings import Settings
-from tests import zoo
 from tests.app.conftest import Serve, problem
 from tests.serving import served
 
 GENERATE = "/api/v1/generate"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {folder.name: folder for folder in zoo.make(tmp_path_factory.mktemp("zoo"))}
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,9 @@ import torch
 from fastapi.testclient import TestClient
 
 import engine
-from tests import zoo
 from tests.app.conftest import FLAGSHIP, Serve, make, problem
 
 TEXT = "two dogs run in the snow"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {folder.name: folder for folder in zoo.make(tmp_path_factory.mktemp("zoo"))}
 
 
 @pytest.fixture(scope="module")

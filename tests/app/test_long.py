@@ -21,7 +21,6 @@ import transformers
 import engine
 from app.lanes import Lane
 from app.settings import Settings
-from tests import zoo
 from tests.app.conftest import FLAGSHIP, Serve, make, problem
 from tests.serving import served
 
@@ -29,8 +28,8 @@ U8 = {"accept": "application/vnd.safetensors"}
 
 
 @pytest.fixture(scope="session")
-def tiny_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return next(f for f in zoo.make(tmp_path_factory.mktemp("zoo")) if f.name == "tiny-long")
+def tiny_long(folders: dict[str, Path]) -> Path:
+    return folders["tiny-long"]
 
 
 @pytest.fixture(scope="session")

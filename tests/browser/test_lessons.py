@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.settings import Settings
-from tests import zoo
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
 from tests.browser.test_present import LEAST, READ, ROOM, SPY
@@ -32,13 +32,11 @@ slides:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app with a folder of lessons beside ours."""
-    folders = zoo.make(tmp_path_factory.mktemp("zoo"))
     lessons = tmp_path_factory.mktemp("lessons")
     (lessons / "own.yaml").write_text(OWN)
-    tiny = tuple(str(folder) for folder in folders if folder.name == "tiny-gpt2")
-    with served(Settings(models=tiny, lessons=(str(lessons),), downloads=("gpt2",))) as url:
+    with served(Settings(models=(str(folders["tiny-gpt2"]),), lessons=(str(lessons),), downloads=("gpt2",))) as url:
         yield url
 
 
@@ -88,10 +86,7 @@ class Lecture:
 
 def lecture(visit: Open, name: str, place: str = "", **options: Any) -> Lecture:
     """The lesson in a projection; what canvases are told to write is noted."""
-    seen = visit(size=ROOM, **STILL, **options)
-    seen.page.add_init_script(SPY)
-    seen.page.goto(f"{seen.server}/lesson/{name}{place}")
-    seen.settle()
+    seen = visit(f"/lesson/{name}{place}", size=ROOM, script=SPY, **STILL, **options).settle()
     return Lecture(seen, name)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -92,11 +91,8 @@ READ = """() => {
 
 def project(visit: Open, view: str, *, size: tuple[int, int] = ROOM, theme: str = "dark", **more: Any) -> Visit:
     """The page projected, with everything that is written on a canvas noted."""
-    seen = visit(size=size, theme=theme, **STILL)
-    seen.page.add_init_script(SPY)
-    seen.page.goto(f"{seen.server}/?present#" + urlencode({"view": view, **AT_IT, **VIEWS[view], **more}))
-    seen.page.reload()
-    seen.settle()
+    state = {"view": view, **AT_IT, **VIEWS[view], **more}
+    seen = visit(state, size=size, theme=theme, script=SPY, **STILL).settle()
     if view == "bars":
         seen.page.locator(".plot.ready").wait_for()
     return seen

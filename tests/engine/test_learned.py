@@ -12,7 +12,6 @@ from torch import Tensor
 import engine
 from engine.errors import BadIndex, BadInput, UnknownParameter, UnknownSite
 from engine.nn.recurrent import GATES
-from tests import zoo
 
 TEXT = "two dogs run in the snow"
 NUMBERS = "1 1 2 3 5"
@@ -21,8 +20,7 @@ Load = Callable[[str], engine.Model]
 
 
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    folders = {folder.name: folder for folder in zoo.make(tmp_path_factory.mktemp("zoo"))}
+def load(folders: dict[str, Path]) -> Load:
     return lambda name: engine.load(folders.get(name, Path(name)) if name in folders else name)
 
 

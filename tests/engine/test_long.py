@@ -13,14 +13,8 @@ import torch
 import engine
 from engine import budget, maps
 from engine.errors import UnknownSite
-from tests import zoo
 
 TEXT = "the animal did not cross the street because it was too tired and two dogs run in the snow"
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {folder.name: folder for folder in zoo.make(tmp_path_factory.mktemp("zoo"))}
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama", "tiny-t5", "tiny-gru", "minilm"])
