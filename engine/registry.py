@@ -388,7 +388,7 @@ CARDS: tuple[ModelCard, ...] = (
             ),
             Example(
                 "umbrella snow seven guitar umbrella snow seven",
-                note="No sense at all, but said before. Layer 2, head 1 looks at what came after “seven” the last time.",
+                note="No sense, but said before. Layer 2, head 1 looks at what came after “seven” the last time.",
                 look=(2, 1, 7, 4),
             ),
             Example(

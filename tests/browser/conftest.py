@@ -15,7 +15,6 @@ from app.settings import Settings
 from tests.browser.chromium import ARGUMENTS, chromium
 from tests.serving import served
 
-TABS = 8  # kept open between tests, each a process and its memory
 TABS = 8  # that wait for somebody, each with a process and its memory
 BARE = "/health/live"  # of the same origin, and nothing happens there
 STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
