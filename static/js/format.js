@@ -35,9 +35,10 @@ export function short(count) {
 /** 548 MB. @param {number} count */
 export const bytes = (count) => (count < 1000 ? t("count.byte", { count }) : `${short(count)}B`);
 
-/** A share of one as a spoken percentage. @param {number} x */
+/** A share of one as a spoken percentage: nothing is told as none, and what is not all as all. @param {number} x */
 export function percent(x) {
   if (x > 0 && x < 0.01) return t("count.under-percent");
+  if (x > 0.99 && x < 1) return t("count.over-percent");
   return `${Math.round(100 * x)} %`;
 }
 

@@ -181,6 +181,11 @@ def test_numbers_carry_three_digits(module: Any) -> None:
     assert written == ["0", "0.647", "−13.2", "0.000123", "1.23×10⁻⁷", "1000", "1235", "1.00"]
 
 
+def test_a_share_is_told_as_all_or_nothing_only_where_it_is(module: Any) -> None:
+    told = module("format", "m => [0, 0.004, 0.01, 0.647, 0.99, 0.997, 1].map(m.percent)")
+    assert told == ["0 %", "under 1 %", "1 %", "65 %", "99 %", "over 99 %", "100 %"]
+
+
 def _luminance(colour: list[int]) -> float:
     linear = [x / 255 / 12.92 if x <= 10 else ((x / 255 + 0.055) / 1.055) ** 2.4 for x in colour]
     return sum(weight * x for weight, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -249,6 +249,31 @@ def test_a_source_and_its_target_are_both_seen(visit: Open) -> None:
     expect(seen.page.locator(".prose")).to_contain_text("playing with a ball.")
     assert seen.page.eval_on_selector(".prose", "prose => prose.scrollHeight - prose.clientHeight") <= 1
     expect(seen.page.locator(".ranking .now, .ranking .chosen").first).to_be_in_viewport(ratio=1)
+    expect(seen.page.locator("#next")).to_be_hidden()  # that the text ends is seen in the text
+
+
+def test_every_row_of_a_translation_has_its_word(visit: Open) -> None:
+    """Sixteen words, each by its name, and long ones of the source a little shorter for it."""
+    where = {"stack": "decoder", "block": "cross", "layer": 2, "head": 1, "query": 1, "key": ""}
+    text = "Un homme en chemise bleue se tient sur une échelle pour nettoyer une fenêtre."
+    seen = project(visit, "heatmap", model="transformer-fr-en", text=text, **where)
+    written = seen.page.evaluate("() => window.written().map(one => one.text)")
+    for word in "<s> A man in a blue shirt stands on a ladder to clean a window".split():
+        assert word in written, word
+    assert sum(word == "a" for word in written) == 3, "each of them"
+
+
+def test_the_heads_of_a_translator_are_those_of_the_picture(visit: Open) -> None:
+    """Three grids have no room beside a picture: the one that is looked at has all of it."""
+    where = {"stack": "decoder", "block": "cross", "layer": 2, "head": 1, "query": 1, "key": 1}
+    text = "Un chat gris sur un banc vert."
+    seen = project(visit, "heatmap", model="transformer-fr-en", text=text, present="heads", **where)
+    expect(seen.page.locator(".heads .block:visible")).to_have_count(1)
+    expect(seen.page.locator(".heads .block-name:visible")).to_have_text("decoder cross-attention")
+    expect(seen.page.locator(".heads .blocks")).to_be_hidden()
+    room = seen.page.locator(".heads .block:visible .room")
+    assert room.evaluate("room => room.clientHeight") > 0.7 * ROOM[1]
+    assert room.evaluate("room => room.scrollWidth - room.clientWidth") <= 0
 
 
 @pytest.mark.parametrize("options", [{}, {"size": (390, 844), "present": "off"}])

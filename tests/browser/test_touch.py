@@ -91,6 +91,18 @@ def test_targets_of_other_networks_too(visit: Open, server: str, model: str) -> 
     assert seen.page.evaluate(SMALL) == []
 
 
+@pytest.mark.parametrize("button", ["examples-button", "export-button", "language-button"])
+def test_a_menu_is_within_the_screen(visit: Open, button: str) -> None:
+    seen = visit(AT_HEAD, **PHONE)
+    seen.page.tap(f"#{button}")
+    menu = seen.page.locator(f"menu-button:has(#{button}) [role=menu]")
+    expect(menu).to_be_visible()
+    box = menu.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["size"][0]
+
+
 @pytest.mark.parametrize("locale", ["pt", "id"])
 def test_the_names_of_the_views_come_to_where_one_is(visit: Open, locale: str) -> None:
     """They take more than the screen's width: the chosen one is in sight, by finger, link or key; the others fade."""

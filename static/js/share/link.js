@@ -58,7 +58,9 @@ export function mountLink({ link, title, embed }) {
     byId("sharing-loopback").hidden = !loopback(hostname);
     byId("sharing-loopback").textContent = t("share.loopback", { host: hostname });
     byId("sharing-embed").textContent = embed.length
-      ? t("share.framed-by", { sites: embed.includes("*") ? "*" : embed.join(", ") })
+      ? embed.includes("*")
+        ? t("share.framed-by-any")
+        : t("share.framed-by", { sites: embed.join(", ") })
       : t("share.framed-by-none");
     draw(text);
     dialog.showModal();

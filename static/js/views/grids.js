@@ -1,5 +1,5 @@
 // @ts-check
-/** A grid of heads for every attention block, one below the other; where there is no room, one at a time. */
+/** A grid of heads for every attention block, one below the other; where there is no room, and projected, one at a time. */
 import { look, onResize } from "../canvas.js";
 import { h } from "../dom.js";
 import { attentionId, attentionName, crosses, sides } from "../trace.js";
@@ -43,7 +43,8 @@ export function mountGrids(host, { focus, choose, say }) {
 
   /** @param {Scene} now */
   function roomy({ blocks }) {
-    const { unit } = look();
+    const { unit, least } = look();
+    if (least) return false;
     const height = host.clientHeight / blocks.length - HEADING * unit;
     return blocks.every(({ layers, heads }) => fits({ layers, heads, width: host.clientWidth, height, unit }));
   }

@@ -138,7 +138,7 @@ function paintLabels(context, scene, layout, colors, hover) {
  * @param {(text: string, x: number, y: number, lit: boolean, most?: number) => void} write most: narrower where it would be wider than that
  */
 function paintTogether(context, { state, attention }, { across, tiles, tile, gap, left, top, width }, colors, hover, write) {
-  const { unit } = colors;
+  const { unit, least } = colors;
   const { layer, head } = hover ?? state;
   const all = tiles.find(({ ref }) => ref.layer === "all");
   const first = tiles.find(({ ref }) => ref.layer === 0 && typeof ref.head !== "number");
@@ -159,7 +159,7 @@ function paintTogether(context, { state, attention }, { across, tiles, tile, gap
     write(how, Math.min(Math.max(first.x + tile / 2, clear), width - half), top - 9 * unit, laneLit);
   }
   context.textAlign = "left";
-  write(t("heads.lane", { how, count: attention.layers * attention.heads }), all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
+  write(least ? t("head.all-short", { how }) : t("heads.lane", { how, count: attention.layers * attention.heads }), all.x + all.size + 8 * unit, all.y + all.size / 2, layer === "all");
 }
 
 /** How much a head differs between two panes; of several heads their mean, or the most. @param {HeadRef} ref @param {number[][]} changes @param {"mean" | "max"} aggregate */
@@ -221,7 +221,7 @@ export function mountHeadGrid(host, { focus, say }) {
         heads: attention.heads,
         width: host.clientWidth,
         height: scene.blocks.length > 1 ? host.clientHeight : Math.max(host.clientHeight, 180),
-        compact: scene.blocks.length > 1,
+        compact: scene.blocks.length > 1 && !colors.least, // projected, one block has all the room
         aggregate: state.aggregate,
         ranked: state.sort === "sharp" && stats ? bySharpness(stats.sharpness) : null,
         unit: colors.unit,

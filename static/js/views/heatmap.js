@@ -12,12 +12,16 @@ import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../matrix.js").Matrix} Matrix */
-/** @typedef {{cell: number, left: number, top: number, overhang: number, width: number, height: number, rows: number, cols: number, font: number, slanted: boolean}} Frame */
+/** @typedef {{cell: number, left: number, top: number, overhang: number, width: number, height: number, rows: number, cols: number, font: number, slanted: boolean, above: number}} Frame above: how long a column's label may be */
 
 const LARGEST_CELL = 88;
 const LONGEST_LABEL = 104;
 /** What the axes are stands in the corner between them. */
 const CORNER = { width: 64, height: 34 };
+/** Labels below one another need this much of their size. */
+const PITCH = 0.92;
+/** A label shorter than this, in letters, tells nothing. */
+const FEWEST = 5;
 /** From this size on a cell has room for its number. */
 const ROOM_FOR_NUMBER = 27;
 
@@ -41,18 +45,21 @@ const colorOf = (value, { state: { scale }, top, signed: difference }) => (diffe
 export function frameOf({ width, height, rows, cols, longest, unit, least = 0, corner = CORNER.width }) {
   const margin = 10 * unit;
   let font = 13 * unit;
-  let frame = { cell: 1, left: 0, top: 0, overhang: 0 };
+  let frame = { cell: 1, left: 0, top: 0, overhang: 0, above: 0 };
   let slanted = true;
+  // Where letters can't be smaller, columns have shorter names before every second row has none.
+  const room = height - 2 - margin - Math.ceil(least * PITCH) * rows;
+  const most = least && room >= FEWEST * least * 0.6 ? Math.min(room, LONGEST_LABEL * unit) : LONGEST_LABEL * unit;
   for (let round = 0; round < 3; round++) {
     const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), corner * unit) + margin;
-    const above = Math.min(longest(font, "key"), LONGEST_LABEL * unit);
+    const above = Math.min(longest(font, "key"), slanted ? LONGEST_LABEL * unit : most);
     const top = Math.max(slanted ? above * 0.75 + font * 0.7 : above, CORNER.height * unit) + margin;
     const overhang = slanted ? above * 0.72 : 4;
     const fitting = Math.min((width - left - Math.max(0, overhang - 24)) / cols, (height - top - 2) / rows, LARGEST_CELL * unit);
     const cell = fitting >= 4 ? Math.floor(fitting) : Math.max(fitting, 0.5);
-    frame = { cell, left, top, overhang };
+    frame = { cell, left, top, overhang, above };
     slanted = cell >= 19 * unit;
-    font = Math.max(least, Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell + unit)));
+    font = Math.max(least, Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell * 1.08)));
   }
   const { cell } = frame;
   const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - 8));
@@ -75,7 +82,7 @@ const LETTERS = 13;
  */
 export function paintAxes(context, scene, frame, colors) {
   const { attention, queries, keys, cursor, chosen } = scene;
-  const { cell, left, top, width, height, font } = frame;
+  const { cell, left, top, width, height, font, above } = frame;
   const live = cursor ?? chosen;
   const row = live ? queries.indexOf(live.query) : -1;
   const col = live?.key == null ? -1 : keys.indexOf(live.key);
@@ -91,8 +98,8 @@ export function paintAxes(context, scene, frame, colors) {
   if (cell >= ROOM_FOR_NUMBER * colors.unit) paintNumbers(context, scene, frame, colors, row);
 
   context.textBaseline = "middle";
-  const every = Math.max(1, Math.ceil((font * 0.92) / cell));
-  const large = Math.max(font, 13 * colors.unit);
+  const every = Math.max(1, Math.ceil((font * PITCH) / cell));
+  const large = Math.max(font, colors.least || 13 * colors.unit); // projected, what is lit hides no neighbour
   const write = (/** @type {string} */ text, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ turn, /** @type {boolean} */ lit, /** @type {boolean} */ dim) => {
     context.save();
     context.translate(x, y);
@@ -106,7 +113,14 @@ export function paintAxes(context, scene, frame, colors) {
   };
   const turn = frame.slanted ? -Math.PI / 4 : -Math.PI / 2;
   const hidden = (/** @type {number} */ i, /** @type {number} */ lit) =>
-    i !== lit && (i % every !== 0 || (lit >= 0 && large > font && Math.abs(i - lit) * cell < (large + font) * 0.55));
+    i !== lit && (i % every !== 0 || (lit >= 0 && (large > font || every > 1) && Math.abs(i - lit) * cell < (large + font) * 0.55));
+  const fitting = (/** @type {string} */ text) => {
+    if (!colors.least || frame.slanted) return clip(text, LETTERS);
+    context.font = `600 ${large}px ${colors.mono}`;
+    let length = LETTERS;
+    while (length > 1 && context.measureText(clip(text, length)).width > above + colors.unit) length--;
+    return clip(text, length);
+  };
   queries.forEach((token, i) => {
     const lit = i === row;
     if (hidden(i, row)) return;
@@ -115,7 +129,7 @@ export function paintAxes(context, scene, frame, colors) {
   keys.forEach((token, i) => {
     const lit = i === col;
     if (hidden(i, col)) return;
-    write(clip(label(attention.keys[token]), LETTERS), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, quiet(attention.keys[token]));
+    write(fitting(label(attention.keys[token])), left + (i + 0.5) * cell + (frame.slanted ? 2 : 0), top - 8, turn, lit, quiet(attention.keys[token]));
   });
 }
 

@@ -129,8 +129,9 @@ export function mountNext(host, actions) {
         const made = rows(trace, actions);
         host.replaceChildren(...made);
       }
-      // Beside every step's distribution, the last one's would say the same again.
-      host.hidden = state.view === "generate" || !host.childElementCount;
+      // Beside every step's distribution, the last one's would say the same again; and of a translation that is told to a class, it would say that it ends.
+      const told = state.present !== "off" && trace.tokens.encoder && trace.tokens.decoder;
+      host.hidden = state.view === "generate" || Boolean(told) || !host.childElementCount;
       const tokens = trace.tokens[trace.prediction?.stack ?? ""];
       const at = state.view === "states" ? (site && trace.tokens[site.stack] === tokens ? step?.time : null) : attention?.queries === tokens ? chosen?.query : attention?.keys === tokens ? chosen?.key : null;
       if (lit === (at ?? -1)) return;
