@@ -88,7 +88,7 @@ class Decoding(Strict):
 
     max_new_tokens: int = Field(20, ge=1, le=4096, description="The most tokens to add.")
     temperature: float = Field(
-        0.0, ge=0, le=100, description="0 takes the likeliest token; below 1 is bolder, above 1 more varied."
+        0.0, ge=0, le=100, description="0 takes the likeliest token; below 1 is surer, above 1 more varied."
     )
     top_k: int | None = Field(None, ge=1, le=1_000_000, description="Draw among that many of the likeliest.")
     top_p: float | None = Field(None, gt=0, le=1, description="Draw among the fewest with this probability together.")

@@ -28,7 +28,7 @@ LONGEST = 128
 class Decoding:
     """How a text is continued; `BadInput` where a setting makes no sense.
 
-    With a `temperature` of 0 the likeliest token is taken. Otherwise logits are divided by it (below 1: bolder, above:
+    With a `temperature` of 0 the likeliest token is taken. Otherwise logits are divided by it (below 1: surer, above:
     more varied), then `top_k` keeps only the likeliest tokens (Fan et al. 2018) and `top_p` the fewest that have this
     much probability together (Holtzman et al. 2020), and one of them is drawn with the `seed`. A `repetition_penalty`
     above 1 makes what stands there already less likely (Keskar et al. 2019, section 4.1). With several `beams`, that
