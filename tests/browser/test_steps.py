@@ -15,6 +15,7 @@ from tests.browser.test_access import STILL, serious
 
 SOURCE = "two dogs run in the snow"
 TARGET = "deux chiens dorment"
+FRENCH = "Un chat gris sur un banc vert."
 MASKED = "two dogs [MASK] in the snow"
 CROSS = {"target": TARGET, "stack": "decoder", "block": "cross"}
 AT_IT = {"text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2, "view": "steps"}
@@ -210,7 +211,14 @@ def test_the_flagship_in_six_steps(visit: Open) -> None:
 
 @pytest.mark.parametrize(
     ("model", "more"),
-    [("minilm", AT_IT), ("tiny-llama", {"query": 3}), ("tiny-t5", CROSS), ("tiny-marian", CROSS)],
+    [
+        ("minilm", AT_IT),
+        ("tiny-llama", {"query": 3}),
+        ("tiny-t5", CROSS),
+        ("tiny-marian", CROSS),
+        ("transformer-fr-en", {"text": FRENCH, "query": 3}),
+        ("transformer-fr-en", {"text": FRENCH, "query": 3, "layer": 2, "stack": "decoder", "block": "cross"}),
+    ],
 )
 def test_a_row_of_w_times_x_is_a_number_of_q(visit: Open, model: str, more: dict[str, Any]) -> None:
     seen = visit({"text": SOURCE} | more | {"model": model, "view": "steps", "at": "product", "form": "table"}, **STILL)
