@@ -339,8 +339,9 @@ function additiveMatch(subject) {
   const vector = tensor(site("score.weight"));
   const raw = scores("scores.raw");
   // Where nobody asks, what is looked for lies in what is learned: nothing is added to a key.
-  const total = (/** @type {string} */ index) => (learned ? row("U", sub("h", index)) : row("W", "s", "+", "U", sub("h", index)));
-  const squeezed = learned ? "tanh(U h)" : "tanh(W s + U h)";
+  const biased = parameter(subject, [attention.stack, subject.layer, attention.block.name], "b") ? ["+", "b"] : [];
+  const total = (/** @type {string} */ index) => row(...(learned ? [] : ["W", "s", "+"]), "U", sub("h", index), ...biased);
+  const squeezed = ["tanh(", learned ? "" : "W s + ", "U h", biased.length ? " + b" : "", ")"].join("");
   /** @param {import("./tensors.js").All} got @param {boolean} fresh */
   const summands = (got, fresh) => (learned ? {} : { head: line([asker(subject), op("W s"), strip({ name: t("parts.of", { what: "W s", token: who }), ...whole(q, got.q), top: span(got.q.data, got.k.data), key: "q", result: fresh })]) });
   return [
@@ -351,7 +352,7 @@ function additiveMatch(subject) {
       sentence: learned
         ? t("att.one-size-pools")
         : t("att.one-size-line", { token: asks }),
-      formula: () => (learned ? math("U", sub("h", "j")) : below(["W", "s"], ["U", sub("h", "j")])),
+      formula: () => below(...(learned ? [] : [["W", "s"]]), ["U", sub("h", "j"), ...biased]),
       needs: { q, k },
       scene: (got) => ({
         columns: ["token", "op", "wide"],
