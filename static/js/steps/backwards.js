@@ -78,7 +78,7 @@ export function backwardsSteps(subject) {
           columns: ["wide"],
           titles: [t("back.norm")],
           lines: [line([chart({ name: t("back.norm"), values, labels: shown.map(label), result: true })])],
-          note: late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"),
+          note: [late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"), first ? t("net.tokens-cut", { first, last, all: tokens.length }) : ""].filter(Boolean).join(" "),
         };
       },
     },
