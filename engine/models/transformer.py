@@ -211,17 +211,18 @@ class Transformer(nn.Module):
 
 
 def sites(config: Config) -> Iterator[Site]:
-    """Every site of this network, recorded and derived."""
+    """Every site of this network, recorded and derived, in the order of computation."""
+    attention, mlp = [(*NORM, *names) if config.pre_norm else (*names, *NORM) for names in (ATTENTION, MLP)]
     for stack, layers in (("encoder", config.layers), ("decoder", config.decoder_layers)):
         yield from sites_of(("embed.token", "embed.position"), stack)
         for layer in range(layers):
             yield site("resid.pre", stack, layer)
-            yield from sites_of((*ATTENTION, *NORM), stack, layer, "self")
+            yield from sites_of(attention, stack, layer, "self")
             yield site("resid.mid", stack, layer)
             if stack == "decoder":
-                yield from sites_of((*ATTENTION, *NORM), stack, layer, "cross")
+                yield from sites_of(attention, stack, layer, "cross")
                 yield site("resid.cross", stack, layer)
-            yield from sites_of((*MLP, *NORM), stack, layer, "mlp")
+            yield from sites_of(mlp, stack, layer, "mlp")
             yield site("resid.post", stack, layer)
         if config.pre_norm:
             yield from sites_of(NORM, stack, None, "final")

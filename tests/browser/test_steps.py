@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from tests.browser.test_access import STILL, serious
 
 SOURCE = "two dogs run in the snow"
 TARGET = "deux chiens dorment"
+FRENCH = "Un chat gris sur un banc vert."
 MASKED = "two dogs [MASK] in the snow"
 CROSS = {"target": TARGET, "stack": "decoder", "block": "cross"}
 AT_IT = {"text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2, "view": "steps"}
@@ -32,7 +34,11 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "tiny-gpt2",
         {"query": 3},
-        {"attention": ["scale", "mask", "softmax", *WHOLE], "network": ["positions", "say"], "generation": ["cache"]},
+        {
+            "attention": ["scale", "mask", "softmax", *WHOLE],
+            "network": ["positions", "say"],
+            "generation": ["again", "keep", "cache"],
+        },
     ),
     (
         "tiny-llama",
@@ -210,7 +216,14 @@ def test_the_flagship_in_six_steps(visit: Open) -> None:
 
 @pytest.mark.parametrize(
     ("model", "more"),
-    [("minilm", AT_IT), ("tiny-llama", {"query": 3}), ("tiny-t5", CROSS), ("tiny-marian", CROSS)],
+    [
+        ("minilm", AT_IT),
+        ("tiny-llama", {"query": 3}),
+        ("tiny-t5", CROSS),
+        ("tiny-marian", CROSS),
+        ("transformer-fr-en", {"text": FRENCH, "query": 3}),
+        ("transformer-fr-en", {"text": FRENCH, "query": 3, "layer": 2, "stack": "decoder", "block": "cross"}),
+    ],
 )
 def test_a_row_of_w_times_x_is_a_number_of_q(visit: Open, model: str, more: dict[str, Any]) -> None:
     seen = visit({"text": SOURCE} | more | {"model": model, "view": "steps", "at": "product", "form": "table"}, **STILL)
@@ -288,6 +301,108 @@ def test_the_name_of_a_column_stands_over_it(visit: Open, more: dict[str, str]) 
     for name, column, height in places:
         assert name == pytest.approx(column, abs=1)
         assert height > 0
+
+
+def test_keys_are_the_columns_that_queries_are_multiplied_with(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "scores"}, **STILL)
+    sizes = seen.page.eval_on_selector_all(".map canvas", "all => all.map(o => [o.height, o.width])")
+    assert sizes == [[15, 32], [32, 15], [15, 15]]
+    (_, keys, _) = seen.page.locator(".map").all()
+    expect(keys.locator(".overhead .now")).to_have_text("animal")
+    frame, sheet = keys.locator(".mark").bounding_box(), keys.locator("canvas").bounding_box()
+    assert frame is not None
+    assert sheet is not None
+    assert frame["x"] - sheet["x"] == pytest.approx(2 * sheet["width"] / 15, abs=1)
+    assert frame["height"] == pytest.approx(sheet["height"], abs=1)
+    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
+    url = f"{seen.server}/api/v1/traces/{trace}/tensors/encoder.5.self.k"
+    exact = flat(httpx.get(url, params={"kv_head": 11}, headers={"accept": "application/json"}).json()["values"])
+    keys.locator("canvas").hover(position={"x": 2.5 * sheet["width"] / 15, "y": 7.5 * sheet["height"] / 32})
+    said = str(keys.locator("canvas").get_attribute("title"))
+    assert numbers(said.split("]: ")[1]) == pytest.approx([exact[2 * 32 + 7]], rel=1e-5)
+
+
+def test_rows_of_a_wide_matrix_have_their_names(visit: Open) -> None:
+    seen = visit({"model": "seq2seq-fr-en", "text": FRENCH, "view": "steps", "story": "time", "at": "states"}, **STILL)
+    assert seen.page.eval_on_selector(".map canvas", "canvas => canvas.width") == 256
+    words = seen.page.locator(".map .side span").all_inner_texts()
+    assert words == ["Un", "chat", "gris", "sur", "un", "banc", "vert", ".", "</s>"]
+
+
+def test_time_steps_stay_where_they_are(visit: Open) -> None:
+    where = {"model": "lstm-captions", "text": "Two dogs run in the", "view": "steps", "story": "time", "at": "time-1"}
+    seen = visit(where, **STILL)
+    places = []
+    for _ in range(3):
+        lines = seen.page.eval_on_selector_all(".scene .line", "all => all.map(o => o.getBoundingClientRect().y)")
+        places.append([round(y) for y in lines])
+        press(seen, "ArrowRight")
+    assert len(places[0]) == 7
+    assert places[0] == places[1] == places[2]
+
+
+def test_a_translator_is_shown_from_its_source_to_its_next_word(visit: Open) -> None:
+    seen = visit({"model": "tiny-t5", "text": SOURCE, "view": "steps", "story": "network", **CROSS}, **STILL)
+    names = steps(seen)
+    for part in ("tokens", "embed", "positions", "layer-0-self", "layer-0-mlp", "layer-2", "growth"):
+        assert names.index(f"encoder-{part}") < names.index("tokens") <= names.index(part)
+    assert names[-1] == "say"
+    expect(seen.page.locator(".steps .title")).to_have_text("1 of 18 Cut the text into tokens (encoder)")
+
+
+def test_what_a_cache_saves_is_what_is_seen(visit: Open) -> None:
+    where = {"model": "tiny-gpt2", "text": SOURCE, "view": "steps", "story": "generation"}
+    counts = []
+    for name in ("again", "keep"):
+        seen = visit({**where, "at": name}, **STILL)
+        made, kept = (seen.page.locator(f".tally > i.{kind}").count() for kind in ("made", "kept"))
+        counts.append((made, made + kept))
+    press(seen, "ArrowRight")
+    assert step(seen) == "cache"
+    shown = seen.page.locator(".scene .line:not(.titles) .part.number:nth-child(2)").all_inner_texts()
+    assert [int(text) for text in shown] == [counts[0][0], counts[1][0], counts[0][0] - counts[1][0]]
+    assert counts[0][1] == counts[1][1] == counts[0][0]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {**AT_IT, "at": "heads"},
+        {"model": "lstm-sentiment", "text": "not a good film, but a moving one", "story": "time", "at": "time-10"},
+        {"model": "lstm-sentiment", "text": "not a good film, but a moving one", "story": "backwards", "at": "reach"},
+        {"model": "tiny-gpt2", "text": SOURCE, "story": "generation", "at": "append-5"},
+        {"model": "tiny-gpt2", "text": SOURCE, "story": "generation", "at": "keep"},
+    ],
+    ids=lambda where: where["at"],
+)
+def test_projected_nothing_scrolls(visit: Open, where: dict[str, Any]) -> None:
+    seen = visit({**where, "view": "steps", "present": "on"}, size=(1280, 720), **STILL)
+    assert step(seen) == where["at"]
+    over = seen.page.eval_on_selector(
+        ".stage-room", "room => [room.scrollHeight - room.clientHeight, room.scrollWidth - room.clientWidth]"
+    )
+    assert max(over) <= 1
+    if where["at"] == "heads":
+        assert seen.page.locator(".scene .line:not(.titles)").count() == 8
+        expect(seen.page.locator(".scene .line.now")).to_contain_text("head 11")
+
+
+@pytest.mark.parametrize("present", ["off", "on"])
+def test_numbers_above_columns_do_not_touch(visit: Open, present: str) -> None:
+    state = {"model": "lstm-sentiment", "text": "not a good film, but a moving one", "present": present}
+    seen = visit({**state, "view": "steps", "story": "backwards", "at": "reach"}, size=(1280, 720), **STILL)
+    boxes = [one.bounding_box() for one in seen.page.locator(".plot-bars .number").all()]
+    places = [(box["x"], box["x"] + box["width"]) for box in boxes if box]
+    assert len(places) > 7
+    assert all(end <= begin + 0.5 for (_, end), (begin, _) in pairwise(places))
+
+
+def test_colours_are_explained_where_they_are_seen(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "scale"}, **STILL)
+    expect(seen.page.locator(".signs")).to_be_visible()
+    press(seen, "ArrowRight")
+    assert step(seen) == "softmax"
+    expect(seen.page.locator(".signs")).to_be_hidden()
 
 
 def test_a_learned_matrix_tells_its_numbers_under_the_pointer(visit: Open) -> None:

@@ -3,7 +3,7 @@
 import { number as written } from "../format.js";
 import { crosses, label } from "../trace.js";
 import { t } from "../words.js";
-import { frac, lines as below, math, row, sqrt, sub, sum as over, sup, words as plain } from "./math.js";
+import { frac, lines as below, math, primed, row, sqrt, sub, sum as over, sup, words as plain } from "./math.js";
 import { bar, line, matrix, number, op, span, strip, words } from "./parts.js";
 import { around, askingState, chip, has, hidden, memoryOf, named, normOf, quoted, streamsOf } from "./subject.js";
 import { learned, normalisation, parameter, sheet } from "./learned.js";
@@ -230,10 +230,11 @@ function match(subject) {
       const top = span(got.k.data);
       const most = Math.max(...subject.keys.map((index) => Math.abs(got.raw.data[index])));
       return {
-        columns: ["token", "strip", "number", "bar"],
-        titles: ["", "k", "q·k", ""],
-        head: line([asker(subject), strip({ name: named("q", attention.queries[query]), ...whole(needs.q, got.q), top: span(got.q.data), key: "q" }), words("q"), words("")]),
+        columns: ["token", "op", "strip", "number", "bar"],
+        titles: ["", "", "", "q·k", ""],
+        head: line([asker(subject), op("q"), strip({ name: named("q", attention.queries[query]), ...whole(needs.q, got.q), top: span(got.q.data), key: "q" }), words(""), words("")]),
         lines: eachKey(subject, (index) => [
+          op("k"),
           strip({ name: named("k", attention.keys[index]), ...at(needs.k, got.k, "key", index), top, key: `k ${index}` }),
           number({ name: "q·k", ...one(needs.raw, got.raw, "key", index), key: `raw ${index}`, from: `k ${index}`, result: true }),
           bar({ name: "q·k", value: got.raw.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
@@ -301,22 +302,26 @@ function mask(subject) {
       title: t(biased && causal ? "att.mask-both" : biased ? "att.mask-bias" : "att.mask-later"),
       sentence: [adds, hides].filter(Boolean).join(" "),
       formula(got) {
-      const own = scaled(attention) ? frac(row("q", "·", "k"), sqrt(sub("d", "k"))) : row("q", "·", "k");
-      return math("s", "=", own, ...(biased ? ["+", "b"] : []), "=", written(got.score.data[key]));
-    },
+        const own = scaled(attention) ? frac(row("q", "·", "k"), sqrt(sub("d", "k"))) : row("q", "·", "k");
+        return math("s", "=", own, ...(biased ? ["+", "b"] : []), ...(causal ? ["+", "mask"] : []), "=", written(got.score.data[key]));
+      },
       needs,
-      scene: (got) => ({
-        columns: ["token", "number", ...(biased ? ["op", "number"] : []), "op", "number"],
-        titles: ["", t("parts.score"), ...(biased ? ["", t("parts.bias")] : []), "", t("parts.masked")],
-        head: line([asker(subject), ...Array.from({ length: biased ? 5 : 3 }, () => words(""))]),
-        lines: eachKey(subject, (index) => [
-          number({ name: t("parts.scaled-score"), ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}` }),
-          ...(biased ? [op("+"), number({ name: t("parts.bias"), ...one(needs.bias, got.bias, "key", index), key: `bias ${index}` })] : []),
-          op(hidden(attention, query, index) ? t("parts.later") : "="),
-          number({ name: t("parts.score"), ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}`, result: true }),
-        ]),
-        note: left(subject),
-      }),
+      scene(got) {
+        const most = Math.max(...subject.keys.map((index) => Math.abs(got.scaled.data[index])), ...subject.keys.map((index) => Math.abs(got.score.data[index])).filter(Number.isFinite));
+        return {
+          columns: ["token", "number", ...(biased ? ["op", "number"] : []), "op", "number", "bar"],
+          titles: ["", t("parts.score"), ...(biased ? ["", t("parts.bias")] : []), "", causal ? t("parts.masked") : t("parts.sum"), ""],
+          head: line([asker(subject), ...Array.from({ length: biased ? 6 : 4 }, () => words(""))]),
+          lines: eachKey(subject, (index) => [
+            number({ name: t("parts.scaled-score"), ...one(needs.scaled, got.scaled, "key", index), key: `scaled ${index}` }),
+            ...(biased ? [op("+"), number({ name: t("parts.bias"), ...one(needs.bias, got.bias, "key", index), key: `bias ${index}` })] : []),
+            op(hidden(attention, query, index) ? t("parts.later") : "="),
+            number({ name: t("parts.score"), ...one(needs.score, got.score, "key", index), key: `score ${index}`, from: `scaled ${index}`, result: true }),
+            bar({ name: t("parts.score"), value: got.score.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
+          ]),
+          note: left(subject),
+        };
+      },
     },
   ];
 }
@@ -333,39 +338,40 @@ function additiveMatch(subject) {
   const energy = tensor(site("energy"), { query });
   const vector = tensor(site("score.weight"));
   const raw = scores("scores.raw");
+  // Where nobody asks, what is looked for lies in what is learned: nothing is added to a key.
+  const biased = parameter(subject, [attention.stack, subject.layer, attention.block.name], "b") ? ["+", "b"] : [];
+  const total = (/** @type {string} */ index) => row(...(learned ? [] : ["W", "s", "+"]), "U", sub("h", index), ...biased);
+  const squeezed = ["tanh(", learned ? "" : "W s + ", "U h", biased.length ? " + b" : "", ")"].join("");
   /** @param {import("./tensors.js").All} got @param {boolean} fresh */
-  const summands = (got, fresh) => ({
-    head: line([asker(subject), strip({ name: t("parts.of", { what: "W s", token: who }), ...whole(q, got.q), top: span(got.q.data, got.k.data), key: "q", result: fresh }), words(""), words("")]),
-  });
+  const summands = (got, fresh) => (learned ? {} : { head: line([asker(subject), op("W s"), strip({ name: t("parts.of", { what: "W s", token: who }), ...whole(q, got.q), top: span(got.q.data, got.k.data), key: "q", result: fresh })]) });
   return [
     ...matricesOf(subject),
     {
       id: "project",
-      title: t("att.one-size"),
+      title: t(learned ? "att.one-size-title-pools" : "att.one-size"),
       sentence: learned
         ? t("att.one-size-pools")
         : t("att.one-size-line", { token: asks }),
-      formula: () => below(["W", "s"], ["U", sub("h", "j")]),
+      formula: () => below(...(learned ? [] : [["W", "s"]]), ["U", sub("h", "j"), ...biased]),
       needs: { q, k },
       scene: (got) => ({
-        columns: ["token", "strip", "number", "bar"],
-        titles: ["", "U h", "", ""],
+        columns: ["token", "op", "wide"],
         ...summands(got, true),
-        lines: eachKey(subject, (index) => [strip({ name: named("U h", attention.keys[index]), ...at(k, got.k, "key", index), top: span(got.q.data, got.k.data), key: `k ${index}`, result: true }), words(""), words("")]),
+        lines: eachKey(subject, (index) => [op("U h"), strip({ name: named("U h", attention.keys[index]), ...at(k, got.k, "key", index), top: span(got.q.data, got.k.data), key: `k ${index}`, result: true })]),
         note: left(subject),
       }),
     },
     {
       id: "add",
-      title: t("att.add"),
-      sentence: t("att.add-line", { token: who }),
-      formula: () => math(sub("e", "j"), "=", "tanh", "(", row("W", "s", "+", "U", sub("h", "j")), ")"),
+      title: t(learned ? "att.squeeze" : "att.add"),
+      sentence: learned ? t("att.squeeze-line") : t("att.add-line", { token: who }),
+      formula: () => math(sub("e", "j"), "=", "tanh", "(", total("j"), ")"),
       needs: { q, k, energy },
       scene: (got) => ({
-        columns: ["token", "strip", "number", "bar"],
-        titles: ["", "tanh(W s + U h)", "", ""],
+        columns: ["token", "op", "wide"],
+        titles: ["", "", squeezed],
         ...summands(got, false),
-        lines: eachKey(subject, (index) => [strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}`, from: `k ${index}`, result: true }), words(""), words("")]),
+        lines: eachKey(subject, (index) => [op("e"), strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}`, from: `k ${index}`, result: true })]),
         note: left(subject),
       }),
     },
@@ -378,10 +384,11 @@ function additiveMatch(subject) {
       scene(got) {
         const most = Math.max(...subject.keys.map((index) => Math.abs(got.raw.data[index])));
         return {
-          columns: ["token", "strip", "number", "bar"],
-          titles: ["", "tanh(W s + U h)", t("parts.score"), ""],
-          head: line([words("v"), strip({ name: "v", ...whole(vector, got.vector), key: "v" }), words(""), words("")]),
+          columns: ["token", "op", "strip", "number", "bar"],
+          titles: ["", "", squeezed, t("parts.score"), ""],
+          head: line([words(""), op("v"), strip({ name: "v", ...whole(vector, got.vector), key: "v" }), words(""), words("")]),
           lines: eachKey(subject, (index) => [
+            op("e"),
             strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}` }),
             number({ name: t("parts.score"), ...one(raw, got.raw, "key", index), key: `score ${index}`, from: `e ${index}`, result: true }),
             bar({ name: t("parts.score"), value: got.raw.data[index], top: most, signed: true, key: `bar ${index}`, result: true }),
@@ -562,12 +569,12 @@ function matrices(subject) {
       needs: { q: all.q, k: all.k, scores: all.scores },
       scene: (got) => ({
         columns: ["matrix", "op", "matrix", "op", "matrix-large"],
-        titles: ["Q", "", "K", "", "S"],
+        titles: ["Q", "", "K^T", "", "S"],
         lines: [
           line([
             matrix({ name: t("parts.rows-queries", { name: "Q" }), ...sized(all.q, got.q), labels: names, key: "Q", mark: [mark[0], -1] }),
             op("·"),
-            matrix({ name: t("parts.rows-keys", { name: "K" }), ...sized(all.k, got.k), labels: crosses(attention) ? across : undefined, key: "K", mark: [mark[1], -1] }),
+            matrix({ name: t("parts.rows-keys", { name: "K" }), ...sized(all.k, got.k), labels: across, key: "K", mark: [mark[1], -1], turned: true }),
             op("→"),
             matrix({ name: t("parts.scores"), ...sized(all.scores, got.scores), labels: undefined, across, key: "S", large: true, mark, result: true }),
           ]),
@@ -601,9 +608,9 @@ function matrices(subject) {
         titles: ["A", "", "V", "", "Z"],
         lines: [
           line([
-            matrix({ name: t("parts.weights"), ...sized(all.weights, got.weights), labels: names, key: "A", weights: true, large: true, mark: [mark[0], -1] }),
+            matrix({ name: t("parts.weights"), ...sized(all.weights, got.weights), labels: names, across, key: "A", weights: true, large: true, mark: [mark[0], -1] }),
             op("·"),
-            matrix({ name: t("parts.rows-keys", { name: "V" }), ...sized(all.v, got.v), key: "V" }),
+            matrix({ name: t("parts.rows-keys", { name: "V" }), ...sized(all.v, got.v), labels: across, key: "V" }),
             op("="),
             matrix({ name: t("parts.rows-queries", { name: "Z" }), ...sized(all.z, got.z), key: "Z", from: "A", mark: [mark[0], -1], result: true }),
           ]),
@@ -630,9 +637,17 @@ export function gistOf(attention, query, weights) {
   return t("att.half-over", { count });
 }
 
+/** Where there is no room for all heads: the one in focus, and those that look at one key most. @param {number} heads @param {number} most @param {number} head @param {(head: number) => ArrayLike<number>} row the weights of a head */
+function sharpest(heads, most, head, row) {
+  const all = Array.from({ length: heads }, (_, index) => index);
+  if (heads <= most) return all;
+  const sharp = (/** @type {number} */ index) => (index === head ? 2 : Math.max(...Array.from(row(index))));
+  return all.sort((a, b) => sharp(b) - sharp(a)).slice(0, most).sort((a, b) => a - b);
+}
+
 /** @param {Focused} subject @returns {Step[]} */
 function together(subject) {
-  const { attention, layer, head, query } = subject;
+  const { attention, layer, head, query, most } = subject;
   const { block, stack } = attention;
   const { site } = places(subject);
   const streams = streamsOf(subject, stack, layer, block.name);
@@ -654,13 +669,18 @@ function together(subject) {
       sentence: t("att.heads-line", { layer, token: who }),
       formula: () => math(sub("z", "1"), ",", "…", ",", sub("z", String(block.heads))),
       needs: { z, looks },
-      scene: (got) => ({
-        columns: ["label", "wide", "gist"],
-        titles: ["", "z", t("att.looks-at")],
-        lines: Array.from({ length: block.heads }, (_, index) =>
-          line([words(t("parts.head", { head: index }), { lit: index === head }), strip({ name: t("parts.z-of-head", { head: index }), ...at({ ...z, pick: { ...z.pick, head: index } }, got.z, "head", index), top: span(got.z.data), key: index === head ? "z" : `z ${index}`, result: true }), words(gistOf(attention, query, at(looks, got.looks, "head", index).values), { result: true })], { lit: index === head }),
-        ),
-      }),
+      scene(got) {
+        const row = (/** @type {number} */ index) => at(looks, got.looks, "head", index).values;
+        const shown = sharpest(block.heads, most, head, row);
+        return {
+          columns: ["label", "wide", "gist"],
+          titles: ["", "z", t("att.looks-at")],
+          lines: shown.map((index) =>
+            line([words(t("parts.head", { head: index }), { lit: index === head }), strip({ name: t("parts.z-of-head", { head: index }), ...at({ ...z, pick: { ...z.pick, head: index } }, got.z, "head", index), top: span(got.z.data), key: index === head ? "z" : `z ${index}`, result: true }), words(gistOf(attention, query, row(index)), { result: true })], { lit: index === head }),
+          ),
+          note: shown.length < block.heads ? t("att.sharpest", { shown: shown.length, all: block.heads }) : "",
+        };
+      },
     },
     {
       id: "concat",
@@ -684,7 +704,7 @@ function together(subject) {
       sentence: lasting
         ? t("att.residual-norm-line", { token: who })
         : t("att.residual-line", { token: who }),
-      formula: () => (lasting ? math(row(sup("x", "′"), "=", "norm", "(", "x", "+", "out", ")")) : math(sup("x", "′"), "=", "x", "+", "out")),
+      formula: () => (lasting ? math(primed("x"), "=", "norm", "(", row("x", "+", "out"), ")") : math(primed("x"), "=", "x", "+", "out")),
       needs: { before, out, after },
       scene(got) {
         const top = span(got.before.data, got.after.data);
@@ -693,7 +713,7 @@ function together(subject) {
           line([words(`+ ${t("parts.out")}`), strip({ name: t("parts.writes"), ...whole(out, got.out), top, key: "out" })]),
         ];
         if (lasting) lines.push(line([words(`= ${t("parts.sum")}`), strip({ name: t("parts.their-sum"), values: added(got.before.data, got.out.data), top, key: "added", from: "out" })]));
-        lines.push(line([words(lasting ? t("parts.norm") : "= x′"), strip({ name: t("parts.stream-after"), ...whole(after, got.after), top, key: "after", from: "out", result: true })]));
+        lines.push(line([words(lasting ? `${t("parts.norm")} = x′` : "= x′"), strip({ name: t("parts.stream-after"), ...whole(after, got.after), top, key: "after", from: "out", result: true })]));
         return { columns: ["label", "wide"], lines };
       },
     },

@@ -34,12 +34,12 @@ const kindOf = (sites, stack) => (sites.some(({ address }) => address === `${sta
 
 /** @param {Subject} subject @returns {Step[]} */
 export function backwardsSteps(subject) {
-  const { site, trace, recurrent } = subject;
+  const { site, trace, recurrent, most } = subject;
   const of = objective(trace);
   const hidden = site && recurrent.find(({ where, part }) => where === site.where && part === "hidden");
   if (!hidden || !of) return [];
   const tokens = trace.tokens[hidden.stack];
-  const { first, last } = around(tokens.length, tokens.length - 1);
+  const { first, last } = around(tokens.length, tokens.length - 1, most);
   const some = `${first}-${last}`;
   const shown = tokens.slice(first, last + 1);
   const states = tensor(hidden.address, { position: some });
@@ -76,8 +76,9 @@ export function backwardsSteps(subject) {
         const [early, late] = hidden.reverse ? [values.at(-1), values[0]] : [values[0], values.at(-1)];
         return {
           columns: ["wide"],
+          titles: [t("back.norm")],
           lines: [line([chart({ name: t("back.norm"), values, labels: shown.map(label), result: true })])],
-          note: late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"),
+          note: [late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"), first ? t("net.tokens-cut", { first, last, all: tokens.length }) : ""].filter(Boolean).join(" "),
         };
       },
     },
@@ -96,7 +97,7 @@ export async function besideSteps(subject, api) {
   const of = objective(trace);
   if (!site || !of) return [];
   const tokens = trace.tokens[site.stack];
-  const { first, last } = around(tokens.length, tokens.length - 1);
+  const { first, last } = around(tokens.length, tokens.length - 1, subject.most);
   const reads = (/** @type {import("./subject.js").SiteRow[]} */ sites) => sites.some(({ address }) => address === `${site.stack}.embed.token`); // words, and not numbers
   const read = (/** @type {import("../trace.js").TraceBody} */ one) => one.tokens[site.stack]?.map(({ text }) => text).join("\n");
   const all = /** @type {{id: string, family: string, status: string}[]} */ (await api.json("models", {}, "steps models"));
@@ -125,7 +126,7 @@ export async function besideSteps(subject, api) {
       needs,
       scene(got) {
         const curvesOf = found.map(({ id, sites }) => ({ name: `${kindOf(sites, site.stack)} · ${id}`, values: shown.map((_, i) => norm(at(needs[id], got[id], "position", first + i, first).values)) }));
-        return { columns: ["wide"], lines: [line([curves({ name: t("back.norm"), labels: shown.map(label), curves: curvesOf, result: true })])], note: t("back.beside-note") };
+        return { columns: ["wide"], titles: [t("back.share")], lines: [line([curves({ name: t("back.norm"), labels: shown.map(label), curves: curvesOf, result: true })])], note: t("back.beside-note") };
       },
     },
   ];

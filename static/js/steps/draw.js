@@ -37,7 +37,7 @@ const WIDTHS = {
 /** @param {Scene} scene @param {Ways} ways @returns {HTMLElement} */
 export function drawScene(scene, ways) {
   const lines = [scene.head ? drawLine(scene.head, ways, "head") : null, ...scene.lines.map((line) => drawLine(line, ways)), scene.foot ? drawLine(scene.foot, ways, "total") : null];
-  const titled = scene.titles ? h("div.line.titles", { "aria-hidden": "true" }, ...scene.titles.map((title) => h("span", {}, title))) : null;
+  const titled = scene.titles ? h("div.line.titles", { "aria-hidden": "true" }, ...scene.titles.map((title) => h("span", {}, ...subscripted(title)))) : null;
   return h("div.scene", { style: { gridTemplateColumns: scene.columns.map((column) => WIDTHS[column]).join(" "), ...(scene.columns.includes("field") ? { gridTemplateRows: rowsOf(scene) } : {}) }, "data-columns": scene.columns.join(" "), "data-room": scene.lines.length <= SPACIOUS ? "large" : undefined }, titled, ...lines);
 }
 
@@ -59,7 +59,7 @@ function drawPart(part, ways) {
 const DRAWN = {
   token: drawToken,
   op: ({ text }) => text,
-  phrase: ({ text }) => text,
+  phrase: ({ text }) => h("span", {}, ...subscripted(text)),
   number: ({ value, name, strong, count }) => h(strong ? "b.number" : "span.number", { title: `${name}: ${exact(value)}` }, count ? value.toLocaleString("en") : written(value)),
   bar: drawBar,
   strip: drawStrip,
@@ -69,13 +69,11 @@ const DRAWN = {
   curves: drawCurves,
   ranked: drawRanked,
   clocks: drawClocks,
+  tally: drawTally,
 };
 
-/** W_Q with its letter below the line. @param {string} name */
-function lettered(name) {
-  const [letter, below] = name.split("_");
-  return h("span", {}, h("i", {}, letter), below ? h("sub", {}, below) : null);
-}
+/** W_Q, d_k and K^T with their letters below and above the line. @param {string} text @returns {(string | HTMLElement)[]} */
+export const subscripted = (text) => text.split(/(?<=(?<!\p{L})[WdK])([_^][QKVOTk])(?!\p{L})/u).map((part, i) => (i % 2 ? h(part[0] === "_" ? "sub" : "sup", {}, part.slice(1)) : part));
 
 /** @param {import("./parts.js").TokenPart} part @param {Ways} ways */
 function drawToken({ text, quiet, query }, { choose }) {
@@ -158,29 +156,42 @@ function signedBy(values) {
   return (/** @type {number} */ x) => signedPlace(x, top);
 }
 
+/** So many rows or columns have room for their names. */
+const NAMED = 40;
+
+/** @param {import("./parts.js").MatrixPart} part @returns {import("./parts.js").MatrixPart} */
+function transposed({ rows, cols, values, labels, across, mark, ...part }) {
+  const turned = Float32Array.from({ length: rows * cols }, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]);
+  return { ...part, rows: cols, cols: rows, values: turned, labels: across, across: labels, mark: mark && [mark[1], mark[0]] };
+}
+
 /** @param {import("./parts.js").MatrixPart} part @param {Ways} ways */
-function drawMatrix({ name, values, rows, cols, labels, across, weights, mark, large, fades }, { theme, palette }) {
+function drawMatrix(part, { theme, palette }) {
+  const { name, values, rows, cols, labels, across, weights, mark, large, fades } = part.turned ? transposed(part) : part;
   const colors = weights ? ramp(palette, theme) : diverging(theme);
   const top = weights ? 1 : span(values);
   const step = (/** @type {number} */ x) => (weights ? place(x, "linear", 1) : Number.isFinite(x) ? signedPlace(x, top) : -1);
   const canvas = sheetOf(name, values, rows, cols, colors.pixels, (x, i) => (fades !== undefined && i >= fades * cols ? -1 : step(x)));
-  const frame = mark && mark[0] >= 0 ? h("i.mark", { style: { top: `${(100 * mark[0]) / rows}%`, height: `${100 / rows}%`, ...(mark[1] >= 0 ? { left: `${(100 * mark[1]) / cols}%`, width: `${100 / cols}%` } : { left: "0", width: "100%" }) } }) : null;
-  const dense = Math.max(rows, cols) > 40;
+  const within = (/** @type {number} */ at, /** @type {number} */ of, /** @type {"top" | "left"} */ from, /** @type {"height" | "width"} */ size) => (at >= 0 ? { [from]: `${(100 * at) / of}%`, [size]: `${100 / of}%` } : { [from]: "0", [size]: "100%" });
+  const frame = mark ? h("i.mark", { style: { ...within(mark[0], rows, "top", "height"), ...within(mark[1], cols, "left", "width") } }) : null;
   return h(
     `div.map${large ? ".large" : ""}${labels ? ".labelled" : ""}${across ? ".across" : ""}`,
     {},
-    across && !dense ? h("div.overhead", { "aria-hidden": "true" }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
-    labels && !dense ? h("div.side", { "aria-hidden": "true" }, ...labels.map((text, i) => h(`span.token${i === mark?.[0] ? ".now" : ""}`, {}, text))) : null,
+    across && cols <= NAMED ? h("div.overhead", { "aria-hidden": "true" }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
+    labels && rows <= NAMED ? h("div.side", { "aria-hidden": "true" }, ...labels.map((text, i) => h(`span.token${i === mark?.[0] ? ".now" : ""}`, {}, text))) : null,
     h("div.sheet", {}, canvas, frame),
     h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`),
   );
 }
 
+/** So many columns have room for numbers beside one another. */
+const UPRIGHT = 8;
+
 /** @param {import("./parts.js").ChartPart} part */
 function drawChart({ name, values, labels, marked }) {
   const top = Math.max(...Array.from(values), 1e-12);
   return h(
-    "div.plot-bars",
+    `div.plot-bars${values.length > UPRIGHT ? ".many" : ""}`,
     { role: "img", "aria-label": `${name}: from ${written(Math.min(...Array.from(values)))} to ${written(top)}` },
     ...Array.from(values, (value, i) =>
       h(
@@ -217,14 +228,15 @@ function drawCurves({ name, labels, curves }) {
     "div.plot-lines",
     { role: "img", "aria-label": `${name}: ${curves.map(({ name: of, values }) => t("steps.from-to", { name: of, first: written(values[0]), last: written(values[values.length - 1]) })).join("; ")}` },
     h("ul.legend", {}, ...curves.map(({ name: of }, which) => h("li", {}, s("svg", { viewBox: "0 0 24 8", class: "sample" }, s("line", { class: `curve curve-${which % 6}`, x1: 0, y1: 4, x2: 24, y2: 4 })), of))),
-    s("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "graph", "aria-hidden": "true" }, s("line", { class: "floor", x1: 0, y1: height, x2: width, y2: height }), ...drawn),
+    h("div.scale", { "aria-hidden": "true" }, h("span", {}, "1"), h("span", {}, "0")),
+    s("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "graph", "aria-hidden": "true" }, s("line", { class: "floor", x1: 0, y1: height, x2: width, y2: height }), s("line", { class: "floor", x1: 0, y1: 0, x2: width, y2: 0 }), ...drawn),
     h("div.under", { "aria-hidden": "true" }, ...labels.map((text) => h("span.token", {}, text))),
   );
 }
 
 /** A learned matrix: what it reads runs across, below the vector that it is multiplied with. @param {import("./parts.js").WeightsPart} part @param {Ways} ways */
 function drawWeights({ name, rows, cols, values }, { theme }) {
-  if (!values) return h("div.learned", { title: t("steps.learned-numbers", { name, rows, cols }) }, h("b", {}, lettered(name)), h("span", {}, `${rows} × ${cols}`));
+  if (!values) return h("div.learned", { title: t("steps.learned-numbers", { name, rows, cols }) }, h("b", {}, ...subscripted(name)), h("span", {}, `${rows} × ${cols}`));
   return h("div.learned.drawn", {}, sheetOf(name, values, rows, cols, diverging(theme).pixels, signedBy(values)), h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`));
 }
 
@@ -243,5 +255,21 @@ function drawClocks({ name, before, after }) {
       const size = Math.max(1e-9, Math.hypot(before[i], before[i + half]), Math.hypot(after[i], after[i + half]));
       return s("svg", { viewBox: "-10 -10 20 20", "aria-hidden": "true" }, s("circle", { r: 9.5 }), hand("was", before, i, size), hand("is", after, i, size));
     }),
+  );
+}
+
+/** Step after step, what is made anew and what is kept. @param {import("./parts.js").TallyPart} part */
+function drawTally({ name, first, across, rows }) {
+  const cells = rows.flatMap(({ text, made, kept }, row) => [
+    h("span.token.of", { dir: "auto" }, text),
+    ...across.map((_, i) => h(`i.${first + i < kept ? "kept" : first + i < kept + made ? "made" : "none"}`, { style: { gridColumn: i + 2, gridRow: row + 2 } })),
+  ]);
+  return h(
+    "div.tally",
+    { role: "img", "aria-label": `${name}: ${rows.map(({ text, made, kept }) => t("gen.tally-row", { token: text, made, kept })).join("; ")}`, style: { gridTemplateColumns: ["max-content", ...across.map(() => "minmax(0, 1fr)")].join(" "), gridTemplateRows: ["auto", ...rows.map(() => "minmax(0, 1fr)"), "auto"].join(" ") } },
+    h("span", {}),
+    ...across.map((text) => h("span.token.top", { dir: "auto" }, text)),
+    ...cells,
+    h("p.legend", { "aria-hidden": "true" }, h("i.made"), ` ${t("gen.made")} `, h("i.kept"), ` ${t("gen.kept")}`),
   );
 }

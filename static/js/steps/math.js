@@ -28,6 +28,8 @@ export const sup = (base, above) => m("msup", base, above);
 export const frac = (over, under) => m("mfrac", over, under);
 /** @param {...Term} terms */
 export const sqrt = (...terms) => m("msqrt", ...terms);
+/** A letter with a stroke: what becomes of it. @param {string} letter */
+export const primed = (letter) => m("mrow", letter, "′");
 /** Plain words in a formula. @param {string} text */
 export function words(text) {
   const element = m("mtext");

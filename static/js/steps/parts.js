@@ -10,7 +10,7 @@
 /** @typedef {Common & {kind: "strip", name: string, values: ArrayLike<number>, top?: number, mark?: [number, number], share?: boolean}} StripPart mark: from and to; share: from 0 to 1, no sign */
 /** @typedef {Common & {kind: "number", value: number, name: string, strong?: boolean, count?: boolean}} NumberPart count: a whole number, written as it is */
 /** @typedef {Common & {kind: "bar", value: number, top: number, name: string, signed?: boolean}} BarPart */
-/** @typedef {Common & {kind: "matrix", name: string, values: ArrayLike<number>, rows: number, cols: number, labels?: string[], across?: string[], weights?: boolean, mark?: [number, number], large?: boolean, fades?: number}} MatrixPart fades: rows from here on are not there yet */
+/** @typedef {Common & {kind: "matrix", name: string, values: ArrayLike<number>, rows: number, cols: number, labels?: string[], across?: string[], weights?: boolean, mark?: [number, number], large?: boolean, fades?: number, turned?: boolean}} MatrixPart fades: rows from here on are not there yet; turned: drawn with its rows as columns, and so are its mark and its labels */
 /** @typedef {Common & {kind: "weights", name: string, rows: number, cols: number, values?: ArrayLike<number>}} WeightsPart learned; only named where it is too large to be drawn */
 /** @typedef {Common & {kind: "op", text: string}} OpPart */
 /** @typedef {Common & {kind: "phrase", text: string}} WordsPart */
@@ -18,7 +18,8 @@
 /** @typedef {Common & {kind: "clocks", name: string, before: ArrayLike<number>, after: ArrayLike<number>}} ClocksPart pairs of numbers, turned */
 /** @typedef {Common & {kind: "curves", name: string, labels: string[], curves: {name: string, values: number[]}[]}} CurvesPart several rows of numbers over the same words */
 /** @typedef {Common & {kind: "ranked", name: string, rows: {text: string, value: number, lit: boolean}[]}} RankedPart */
-/** @typedef {TokenPart | StripPart | NumberPart | BarPart | MatrixPart | WeightsPart | OpPart | WordsPart | ChartPart | CurvesPart | RankedPart | ClocksPart} Part */
+/** @typedef {Common & {kind: "tally", name: string, first: number, across: string[], rows: {text: string, made: number, kept: number}[]}} TallyPart first: the place of the first column what is made anew at each step, and what is kept from before */
+/** @typedef {TokenPart | StripPart | NumberPart | BarPart | MatrixPart | WeightsPart | OpPart | WordsPart | ChartPart | CurvesPart | RankedPart | ClocksPart | TallyPart} Part */
 
 /** @typedef {{parts: Part[], lit?: boolean, never?: boolean, result?: boolean}} Line */
 
@@ -57,6 +58,7 @@ export const chart = maker("chart");
 export const clocks = maker("clocks");
 export const curves = maker("curves");
 export const ranked = maker("ranked");
+export const tally = maker("tally");
 /** @param {string} text @param {Partial<OpPart>} [more] */
 export const op = (text, more = {}) => /** @type {OpPart} */ ({ kind: "op", text, ...more });
 /** @param {string} text @param {Partial<WordsPart>} [more] */
@@ -64,6 +66,10 @@ export const words = (text, more = {}) => /** @type {WordsPart} */ ({ kind: "phr
 
 /** @param {Part[]} parts @param {Partial<Line>} [more] @returns {Line} */
 export const line = (parts, more = {}) => ({ parts, ...more });
+
+/** Whether a scene has colours for numbers below and above 0. @param {Scene} scene */
+export const signed = ({ head, lines, foot }) =>
+  [head, ...lines, foot].some((one) => one?.parts.some((part) => (part.kind === "strip" && !part.share) || (part.kind === "matrix" && !part.weights) || (part.kind === "bar" && part.signed) || (part.kind === "weights" && part.values)));
 
 /** What most of these numbers stay below: a few that stick out must not dim all others. @param {...ArrayLike<number>} vectors */
 export function span(...vectors) {

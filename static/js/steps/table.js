@@ -41,6 +41,7 @@ function cell(part, predicting) {
   if (predicting && part.result && (part.kind === "ranked" || part.kind === "curves")) return h("td", {}, `${part.name}: ?`);
   if (part.kind === "ranked") return h("td", {}, `${part.name}: `, ...part.rows.flatMap(({ text, value }) => [`${text} `, h("span.number", {}, exact(value)), "; "]));
   if (part.kind === "curves") return h("td", {}, `${part.name}: `, ...part.curves.flatMap(({ name, values }) => [`${name} `, h("span.number", {}, values.map(exact).join(" ")), "; "]));
+  if (part.kind === "tally") return h("td", {}, predicting && part.result ? `${part.name}: ?` : `${part.name}: ${part.rows.map(({ text, made, kept }) => t("gen.tally-row", { token: text, made, kept })).join("; ")}`);
   const name = part.kind === "number" ? "" : `${part.name}: `;
   if (predicting && part.result) return h("td", {}, `${name}?`);
   return h("td", { "data-source": part.source }, name, h("span.number", {}, Array.from(numbersOf(part), exact).join(" ")));

@@ -3,7 +3,7 @@
 import { attentions, crosses, label, textOf } from "../trace.js";
 import { t } from "../words.js";
 import { math, row, sub } from "./math.js";
-import { line, matrix, ranked, span, strip, words } from "./parts.js";
+import { line, matrix, ranked, span, strip } from "./parts.js";
 import { probability } from "./saying.js";
 import { around, chip, has, memoryOf, quoted } from "./subject.js";
 import { at, tensor, whole } from "./tensors.js";
@@ -67,17 +67,17 @@ export function translationSteps(subject) {
       id: `word-${now}`,
       title: next ? t("trans.say", { token: label(next) }) : t("trans.alignment"),
       sentence: next ? t("trans.say-line", { before: quoted(read), token: quoted(next) }) : t("trans.alignment-line"),
-      formula: () => math(sub("y", String(now + 1)), "=", "decode", "(", sub("y", row("≤", String(now))), ",", "M", ")"),
+      formula: next ? () => math(sub("y", String(now + 1)), "=", "decode", "(", sub("y", row("≤", String(now))), ",", "M", ")") : undefined,
       needs,
       scene(got) {
         const top = next ? alternatives(got, next) : null;
         return {
-          columns: ["matrix-large", "choices"],
-          titles: ["α", top ? t("trans.could-be-said") : ""],
+          columns: ["matrix-large", ...(top ? ["choices"] : [])],
+          titles: ["α", ...(top ? [t("trans.could-be-said")] : [])],
           lines: [
             line([
-              matrix({ name: t("trans.weights", { where }), ...whole(weights, got.weights), rows: names.length, cols: across.length, labels: names, across, weights: true, large: true, mark: [now - rows.first, -1], fades: next ? now - rows.first + 1 : undefined, key: "A" }),
-              top ? ranked({ name: t("parts.probability"), rows: top, key: `said ${now + 1}`, result: true }) : words(""),
+              matrix({ name: t("trans.weights", { where }), ...whole(weights, got.weights), rows: names.length, cols: across.length, labels: names, across, weights: true, large: true, mark: next ? [now - rows.first, -1] : undefined, fades: next ? now - rows.first + 1 : undefined, key: "A" }),
+              ...(top ? [ranked({ name: t("parts.probability"), rows: top, key: `said ${now + 1}`, result: true })] : []),
             ]),
           ],
           note: t("trans.note", { where }),

@@ -17,6 +17,9 @@ import { at, tensor, whole } from "./tensors.js";
 /** So many time steps are walked one by one. */
 const WALKED = 24;
 
+/** So many of them are seen together. */
+const TOGETHER = 12;
+
 /** A letter for each part of a cell, as in the papers. @type {Record<string, string>} */
 const LETTERS = { hidden: "h", cell: "c", "gate.forget": "f", "gate.input": "i", "gate.output": "o", "gate.candidate": "g", "gate.reset": "r", "gate.update": "z", input: "x" };
 
@@ -43,10 +46,10 @@ function before(site, time, times) {
 /** The laws of a cell. @param {RecurrentSite[]} own */
 function laws(own) {
   const h = () => sub("h", row("t", "−", "1")); // a node stands in one place only
-  const from = (/** @type {string} */ name, /** @type {string} */ of) => [name, "=", of, "(", row("W", sub("x", "t"), "+", ...(name === "n" ? ["r", "∘", "(", "U", h(), ")"] : ["U", h()])), ")"];
-  if (find(own, "gate.output")) return [["f", ",", "i", ",", "o", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h()), ")"], from("g", "tanh"), [sub("c", "t"), "=", row("f", "∘", sub("c", row("t", "−", "1")), "+", "i", "∘", "g")], [sub("h", "t"), "=", row("o", "∘", "tanh", sub("c", "t"))]];
-  if (find(own, "gate.update")) return [["r", ",", "z", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h()), ")"], from("n", "tanh"), [sub("h", "t"), "=", row("(", "1", "−", "z", ")", "∘", "n", "+", "z", "∘", h())]];
-  return [[sub("h", "t"), "=", "tanh", "(", row("W", sub("x", "t"), "+", "U", h()), ")"]];
+  const from = (/** @type {string} */ name, /** @type {string} */ of) => [name, "=", of, "(", row("W", sub("x", "t"), "+", ...(name === "n" ? ["b", "+", "r", "∘", "(", row("U", h(), "+", "c"), ")"] : ["U", h(), "+", "b"])), ")"];
+  if (find(own, "gate.output")) return [["f", ",", "i", ",", "o", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h(), "+", "b"), ")"], from("g", "tanh"), [sub("c", "t"), "=", row("f", "∘", sub("c", row("t", "−", "1")), "+", "i", "∘", "g")], [sub("h", "t"), "=", row("o", "∘", "tanh", sub("c", "t"))]];
+  if (find(own, "gate.update")) return [["r", ",", "z", "=", "σ", "(", row("W", sub("x", "t"), "+", "U", h(), "+", "b"), ")"], from("n", "tanh"), [sub("h", "t"), "=", row("(", "1", "−", "z", ")", "∘", "n", "+", "z", "∘", h())]];
+  return [[sub("h", "t"), "=", "tanh", "(", row("W", sub("x", "t"), "+", "U", h(), "+", "b"), ")"]];
 }
 
 /** One step in slow motion. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @returns {Step[]} */
@@ -170,11 +173,14 @@ function matrices(subject, base, { hidden, gates, time, letter, name }) {
 }
 
 /** One time step, and what there is so far. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @param {number} order @returns {Step} */
-function moment({ trace, recurrent }, own, time, times, order) {
+function moment({ trace, recurrent, most }, own, time, times, order) {
   const hidden = /** @type {RecurrentSite} */ (find(own, "hidden"));
   const cell = find(own, "cell");
   const tokens = trace.tokens[hidden.stack];
-  const shown = times.slice(Math.max(0, order - 11), order + 1);
+  const room = Math.min(TOGETHER, most) - (cell ? 1 : 0);
+  const begin = Math.max(0, order + 1 - room);
+  const shown = times.slice(begin, order + 1);
+  const later = times.slice(order + 1, begin + room); // their places are kept, so that nothing jumps
   const [first, final] = [Math.min(...shown), Math.max(...shown)];
   const states = tensor(hidden.address, { position: `${first}-${final}` });
   const needs = { states, input: tensor(`${hidden.where}.input`, { position: time }), before: before(hidden, time, times), ...(cell ? { cell: tensor(cell.address, { position: time }) } : {}) };
@@ -188,9 +194,10 @@ function moment({ trace, recurrent }, own, time, times, order) {
       columns: ["token", "label", "wide"],
       lines: [
         ...shown.map((when) => line([chip(tokens[when], { key: `token ${when}` }), words("h"), strip({ name: t("parts.state-after", { token: label(tokens[when]) }), ...at(states, got.states, "position", when, first), top: 1, key: `h ${when}`, from: when === time ? `h ${times[order - 1]}` : undefined, result: when === time })], { lit: when === time })),
+        ...later.map((when) => line([chip(tokens[when], { key: `token ${when}` }), words(""), words("")], { never: true })),
         ...(cell ? [line([words(""), words("c"), strip({ name: t("time.cell-name"), ...whole(/** @type {any} */ (needs).cell, got.cell), top: 1, key: "cell now", result: true })])] : []),
       ],
-      note: shown.length <= order ? t("time.last-steps", { count: shown.length }) : "",
+      note: begin ? t("time.last-steps", { count: shown.length }) : "",
     }),
   };
 }
@@ -235,7 +242,7 @@ function across(subject) {
       sentence: attention
         ? t("time.bridge-line")
         : t(cell ? "time.bridge-state-line" : "time.bridge-vector-line", { count: source.length }),
-      formula: () => math(sub("s", "0"), "=", "tanh", "(", "W", ...(both ? ["(", sub("h", "n"), ",", sub("h", "1"), ")"] : [sub("h", "n")]), ")"),
+      formula: () => math(sub("s", "0"), "=", "tanh", "(", row("W", ...(both ? ["(", sub("h", "n"), ",", sub("h", "1"), ")"] : [sub("h", "n")]), "+", "b"), ")"),
       needs,
       scene: (got) => ({
         columns: ["token", "label", "wide"],

@@ -6,7 +6,8 @@ import { indexAt } from "../compare/clock.js";
 import { byId, h, icon } from "../dom.js";
 import { strongest } from "../matrix.js";
 import { rowOfQuery } from "../scene.js";
-import { drawScene } from "../steps/draw.js";
+import { drawScene, subscripted } from "../steps/draw.js";
+import { signed } from "../steps/parts.js";
 import { storyboards } from "../steps/storyboards.js";
 import { MOST, MOST_PROJECTED } from "../steps/subject.js";
 import { tableOf } from "../steps/table.js";
@@ -259,7 +260,8 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     const picture = step.scene(got);
     const { layer, head } = state;
     const together = scene.attention && (layer === "all" || typeof head !== "number") ? t("steps.one-head", { layer: places.layer, head: places.head }) : "";
-    note.textContent = [together, picture.note].filter(Boolean).join(" ");
+    note.replaceChildren(...subscripted([together, picture.note].filter(Boolean).join(" ")));
+    legend.hidden = !signed(picture);
     formula.replaceChildren(step.formula?.(got) ?? "");
     if (state.form === "table") return stage.replaceChildren(tableOf(picture, hides));
     measured("steps", () => show(picture, theme, state.palette, moved));
@@ -416,7 +418,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     if (!board) return;
     const { steps } = board;
     const step = steps[index];
-    title.replaceChildren(h("span.count", {}, t("steps.count", { step: index + 1, all: steps.length })), " ", step.title);
+    title.replaceChildren(h("span.count", {}, t("steps.count", { step: index + 1, all: steps.length })), " ", ...subscripted(step.title));
     sentence.textContent = step.sentence;
     const offers = steps.map(({ title: name }) => name).join("\n");
     if (names.dataset.offers !== offers) {
