@@ -141,10 +141,10 @@ class Run:
         self.averages: list[Tensor] = [averages[name] for name in self.names]
         embeddings = {id(m.weight) for m in self.model.network.modules() if isinstance(m, nn.Embedding)}
         groups: dict[tuple[float, float], list[Tensor]] = {}
-        for parameter in self.parameters:
-            decay = self.schedule.weight_decay if parameter.dim() > 1 else 0.0
-            pace = self.schedule.embedding_pace if id(parameter) in embeddings else 1.0
-            groups.setdefault((decay, pace), []).append(parameter)
+        for tensor in self.parameters:
+            decay = self.schedule.weight_decay if tensor.dim() > 1 else 0.0
+            pace = self.schedule.embedding_pace if id(tensor) in embeddings else 1.0
+            groups.setdefault((decay, pace), []).append(tensor)
         self.optimizer = torch.optim.AdamW(
             [{"params": some, "weight_decay": decay, "pace": pace} for (decay, pace), some in groups.items()],
             betas=(0.9, 0.98),
