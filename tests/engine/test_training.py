@@ -327,6 +327,22 @@ def test_positions_may_begin_as_sinusoids_whose_neighbours_are_one_rotation_away
     assert not torch.equal(turned[0, 0], turned[0, 1])
 
 
+def test_embeddings_may_learn_at_a_pace_of_their_own(data: Path, tmp_path: Path) -> None:
+    def moved(pace: float) -> dict[str, float]:
+        run = start(tiny("t5", embedding_pace=pace), data, tmp_path / str(pace))
+        network = run.model.network
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        run.take_step(*next(run.batches()))
+        return {name: float((after - before[name]).abs().max()) for name, after in network.state_dict().items()}
+
+    usual, faster, still = moved(1.0), moved(8.0), moved(0.0)
+    assert faster["token.weight"] == pytest.approx(8 * usual["token.weight"], rel=1e-3)
+    assert still["token.weight"] == 0
+    head = "encoder.layers.0.attention.q.weight"
+    assert still[head] == pytest.approx(usual[head])
+    assert usual[head] > 0
+
+
 def test_bfloat16_is_for_processors_with_units_for_matrices_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for has in (True, False):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has: has)
