@@ -248,7 +248,9 @@ def test_every_token_has_its_class(visit: Open, server: str, model: str) -> None
     for place in (1, len(tokens) - 1):
         word, one = words.nth(place), said[place]
         assert str(one["probability"])[:6] in (word.get_attribute("title") or "")
-        spoken = f"{tokens[place]['text'].strip()}: {one['label']}, {round(100 * one['probability'])} %"
+        share = one["probability"]
+        percent = "over 99 %" if 0.99 < share < 1 else f"{round(100 * share)} %"
+        spoken = f"{tokens[place]['text'].strip()}: {one['label']}, {percent}"
         expect(word).to_have_attribute("aria-label", spoken)
         word.focus()
         page.keyboard.press("Enter")
