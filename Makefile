@@ -16,7 +16,7 @@ PEERS  := $(VENV)/bench
 TORCH  := torch==2.13.0
 LENS   := transformer-lens==4.3.0 transformers==5.23.0
 VIEWS  := bertviz==1.4.1
-HALVES := test-browser-a-f test-browser-g-z
+HALVES := test-browser-a-g test-browser-h-z
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-browser $(HALVES) test-others lint bench clean

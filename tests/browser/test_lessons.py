@@ -288,7 +288,7 @@ def test_either_window_may_be_opened_again(visit: Open) -> None:
     # A window that is opened without a place takes the speaker's.
     on.page.goto(f"{on.seen.server}/lessons")
     notes.click("#forward")
-    expect(notes.locator("#count")).to_have_text("Slide 4 of 9")
+    expect(notes.locator("#count")).to_have_text("Slide 4 of 9, step 1 of 2")
     on.page.click('a[href="lesson/which-word"]')
     expect(on.page.locator(".slide")).to_have_text("Careful: was looks at animal too, 53 %.")
     assert on.place == "#4"

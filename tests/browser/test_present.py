@@ -269,7 +269,7 @@ def test_the_heads_of_a_translator_are_those_of_the_picture(visit: Open) -> None
     text = "Un chat gris sur un banc vert."
     seen = project(visit, "heatmap", model="transformer-fr-en", text=text, present="heads", **where)
     expect(seen.page.locator(".heads .block:visible")).to_have_count(1)
-    expect(seen.page.locator(".heads .block-name:visible")).to_have_text("decoder cross-attention")
+    expect(seen.page.locator(".heads .block-name:visible")).to_have_text("decoder cross-attention", use_inner_text=True)
     expect(seen.page.locator(".heads .blocks")).to_be_hidden()
     room = seen.page.locator(".heads .block:visible .room")
     assert room.evaluate("room => room.clientHeight") > 0.7 * ROOM[1]

@@ -472,10 +472,11 @@ def test_tensors_of_two_storyboards(visit: Open, server: str, tmp_path: Path) ->
     )
     for side, text in SIDED.items():
         assert (body[side]["text"], body[side]["step"]) == (text, "softmax")
+        # The page asks for one row and this for all of the head: float32 sums them in another order.
         wanted = np.array(Side(server, text=text).head(5, 11)[10], np.float32)
-        assert tensors[f"{side} weight"].ravel() == pytest.approx(wanted, abs=1e-7)
+        assert tensors[f"{side} weight"].ravel() == pytest.approx(wanted, abs=5e-7)
         told = [float(row["value"]) for row in rows if row["tensor"] == f"{side} weight"]
-        assert told == pytest.approx(wanted.tolist(), abs=1e-7)
+        assert told == pytest.approx(wanted.tolist(), abs=5e-7)
 
 
 SIDED = {"left": FLAGSHIP, "right": WIDE}
