@@ -533,11 +533,17 @@ TOP = 10
 """How many of the likeliest tokens a prediction names."""
 
 
+def one_text(tokens: Sequence[Token]) -> bool:
+    """Whether these are known to be one text's tokens, and not two texts'; of ids that were given nobody knows."""
+    return any(token.start is not None for token in tokens) and not any(token.segment for token in tokens)
+
+
 def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | None:
     """What the network says of this input, from the last hidden states (position, model); None without a head.
 
     `positions` holds the likeliest tokens wherever the family asks for one, `labels` the classes of the text,
     `token_labels` the likeliest class of each token with its place among them, and `number` the number that it says.
+    Whether a text follows another is not said of one alone.
     """
     stack = model.family.stacks[-1]
     said: dict[str, Any] = {}
@@ -556,7 +562,8 @@ def predict(model: Model, tokens: Tokens, hidden: Tensor) -> dict[str, Any] | No
             }
             for position, ids, probabilities in zip(positions, top.indices.tolist(), top.values.tolist(), strict=True)
         ]
-    classes = model.family.classify(model.network, model.config, hidden) if model.family.classify else None
+    asked = not (model.family.about_pairs(model.network) and one_text(tokens[stack]))
+    classes = model.family.classify(model.network, model.config, hidden) if model.family.classify and asked else None
     if classes is not None:
         labels, logits = classes
         shares = logits.softmax(-1, dtype=torch.float32)

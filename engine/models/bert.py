@@ -327,6 +327,12 @@ def classify(network: nn.Module, config: Config, hidden: Tensor) -> tuple[tuple[
     return None
 
 
+def about_pairs(network: nn.Module) -> bool:
+    """Whether its classes say if one text follows another (Devlin et al. 2019, section 3.1, task 2)."""
+    assert isinstance(network, Bert)
+    return network.classifier is None and network.next_sentence is not None
+
+
 FAMILY = Family(
     name="bert",
     title="BERT",
@@ -346,5 +352,6 @@ FAMILY = Family(
     predicts=lambda c: c.predicts_words,
     asks=masks,
     classify=classify,
+    about_pairs=about_pairs,
     pairs=True,
 )

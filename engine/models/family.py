@@ -48,7 +48,8 @@ class Family:
     or its feed-forward layer, `norm` the norm of one, and `cell` a recurrent layer. `asks(tokens)` names the positions
     whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says whether this
     one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or of each token,
-    and `number` the one number that it says. A network that `reads_numbers` has no vocabulary: its text is a list of
+    and `number` the one number that it says. Where `about_pairs(network)`, these classes are of two texts together and
+    say nothing of one alone. A network that `reads_numbers` has no vocabulary: its text is a list of
     them.
 
     What continues a text has `resume(network, ids, cache, tap)`, which reads the next tokens of the last stack and
@@ -81,6 +82,7 @@ class Family:
     pairs: bool = False
     predicts: Callable[[Any], bool] = lambda _: True
     classify: Callable[[nn.Module, Any, Tensor], tuple[tuple[str, ...], Tensor] | None] | None = None
+    about_pairs: Callable[[nn.Module], bool] = lambda _: False
     number: Callable[[nn.Module, Any, Tensor], Tensor | None] = lambda *_: None
     reads_numbers: Callable[[Any], bool] = lambda _: False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position

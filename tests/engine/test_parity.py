@@ -164,3 +164,13 @@ def test_a_pretraining_head_says_whether_the_second_text_follows(tmp_path: Path)
     assert shares == pytest.approx(answer.seq_relationship_logits[0].softmax(-1).tolist(), abs=1e-6)
     torch.testing.assert_close(trace["encoder.logits"], answer.prediction_logits[0])
     assert trace.prediction["positions"] == []  # there was no mask to fill
+
+
+def test_of_one_text_alone_nothing_is_said_to_follow() -> None:
+    model = engine.load("bert-captions")
+    alone, both = (engine.trace(model, "A dog runs.", pair=pair).prediction for pair in (None, "It is [MASK]."))
+    assert alone is not None
+    assert "labels" not in alone
+    assert both is not None
+    assert [one["label"] for one in both["labels"]] == ["follows", "does not follow"]
+    assert len(both["positions"]) == 1
