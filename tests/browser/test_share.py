@@ -472,7 +472,7 @@ def test_tensors_of_two_storyboards(visit: Open, server: str, tmp_path: Path) ->
     )
     for side, text in SIDED.items():
         assert (body[side]["text"], body[side]["step"]) == (text, "softmax")
-        # The page asks for one row and this for all of the head: float32 sums them in another order.
+        # Two requests, one for a row and one for all of the head: float32 may differ in its last two places.
         wanted = np.array(Side(server, text=text).head(5, 11)[10], np.float32)
         assert tensors[f"{side} weight"].ravel() == pytest.approx(wanted, abs=5e-7)
         told = [float(row["value"]) for row in rows if row["tensor"] == f"{side} weight"]
