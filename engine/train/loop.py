@@ -25,6 +25,7 @@ from engine.errors import EngineError
 from engine.models import family_of
 from engine.nn.attention import Attention
 from engine.nn.positions import sinusoids
+from engine.nn.recurrent import Recurrent
 from engine.tap import SILENT
 from engine.train.batches import bucketed, collate
 from engine.train.dropout import Dropout
@@ -64,7 +65,8 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 def initialise(network: nn.Module, schedule: Schedule) -> None:
     """First weights: Xavier's for linear layers (Glorot & Bengio 2010), normal ones for embeddings.
 
-    Learned positions may begin as sinusoids, twice as large: the neighbour is then one rotation away, everywhere.
+    Learned positions may begin as sinusoids, twice as large: the neighbour is then one rotation away, everywhere. An
+    LSTM begins to remember with a bias of its forget gate.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear):
@@ -78,10 +80,28 @@ def initialise(network: nn.Module, schedule: Schedule) -> None:
         length, width = position.weight.shape
         with torch.no_grad():
             position.weight.copy_(math.sqrt(8) * schedule.embedding * sinusoids(length, width, base=length))
-    for module in network.modules():  # where scores are not divided by √d, as in T5, the first queries are
+    for module in network.modules():
         if isinstance(module, Attention):
             with torch.no_grad():
-                module.q.weight.mul_(module.head_dim**-0.5 / module.scale)
+                module.q.weight.mul_(queries(module))
+        if isinstance(module, Recurrent) and module.kind == "lstm":  # its gates are input, forget, candidate, output
+            with torch.no_grad():
+                module.cell.bias_ih_l0[module.hidden : 2 * module.hidden] += schedule.forget
+
+
+def queries(attention: Attention) -> float:
+    """How large queries are: where scores are not divided by √d, as in T5, they are, and learn at a pace to match.
+
+    Adam's steps are of one size, whatever the weight's: T5's own optimizer, Adafactor (Shazeer & Stern 2018, section 8),
+    takes them in proportion.
+    """
+    return attention.head_dim**-0.5 / attention.scale
+
+
+def paces(network: nn.Module, schedule: Schedule) -> dict[int, float]:
+    """By the id of its tensor, the learning rate of whatever has another one, as a multiple of everybody else's."""
+    found = {id(m.weight): schedule.embedding_pace for m in network.modules() if isinstance(m, nn.Embedding)}
+    return found | {id(m.q.weight): queries(m) for m in network.modules() if isinstance(m, Attention)}
 
 
 def new_network(recipe: Recipe, vocabulary: int | None, device: torch.device | str) -> Trainee:
@@ -139,14 +159,13 @@ class Run:
         self.parameters: list[Tensor] = list(trained.values())
         averages = dict(self.average.network.named_parameters())
         self.averages: list[Tensor] = [averages[name] for name in self.names]
-        embeddings = {id(m.weight) for m in self.model.network.modules() if isinstance(m, nn.Embedding)}
+        pace = paces(self.model.network, self.schedule)
         groups: dict[tuple[float, float], list[Tensor]] = {}
         for tensor in self.parameters:
             decay = self.schedule.weight_decay if tensor.dim() > 1 else 0.0
-            pace = self.schedule.embedding_pace if id(tensor) in embeddings else 1.0
-            groups.setdefault((decay, pace), []).append(tensor)
+            groups.setdefault((decay, pace.get(id(tensor), 1.0)), []).append(tensor)
         self.optimizer = torch.optim.AdamW(
-            [{"params": some, "weight_decay": decay, "pace": pace} for (decay, pace), some in groups.items()],
+            [{"params": some, "weight_decay": decay, "pace": own} for (decay, own), some in groups.items()],
             betas=(0.9, 0.98),
             fused=True,
         )

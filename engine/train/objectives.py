@@ -24,6 +24,11 @@ from engine.train.recipe import BadRecipe, Recipe
 from engine.train.vocabulary import SPECIAL, START, STOP, Cuts
 
 
+def in_epoch(epoch: int, value: float | list[float]) -> float:
+    """What an option says of an epoch: the same of all, or one number for each and the last for all that follow."""
+    return value[min(epoch, len(value) - 1)] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Trainee:
     """A network in training, and what knows how to use it."""
@@ -117,6 +122,9 @@ class Translate:
 
     With `prefix`, a source says which task it is of (Raffel et al. 2020). Besides files side by side there are
     `labelled` sentences, whose target is the label in `words`, and sentences with `gaps`, whose target is the word.
+    A source's `share` and the tokens of the `longest` side may be lists, one number for each epoch and the last one for
+    all that follow: among few words the right one is soon found, and longer sentences follow (as in Platanios et al.
+    2019).
     """
 
     def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
@@ -138,11 +146,12 @@ class Translate:
 
     def examples(self, epoch: int) -> Sequence[Example]:
         draw = random.Random(f"{self.seed} examples {epoch}")
-        pairs = [
-            gap(pair, draw) for source, pairs in self.sets for pair in pairs if draw.random() < source.get("share", 1)
-        ]
+        longest, pairs = in_epoch(epoch, self.longest), []
+        for source, those in self.sets:
+            share = in_epoch(epoch, source.get("share", 1))
+            pairs += [gap(pair, draw) for pair in those if draw.random() < share]
         found = [self.example(*(self.drawn(side, draw) for side in pair)) for pair in pairs]
-        return [one for one in found if len(one["source"]) <= self.longest and len(one["said"]) <= self.longest]
+        return [one for one in found if len(one["source"]) <= longest and len(one["said"]) <= longest]
 
     def drawn(self, text: str, draw: random.Random) -> list[int]:
         """The text's tokens, each word in one of its cuts."""
@@ -204,8 +213,7 @@ class NextToken:
 
     def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
         self.seed, self.longest = recipe.seed, recipe.options.get("longest", 128)
-        repeated = recipe.options.get("repeated", 0.0)
-        self.repeated = repeated if isinstance(repeated, list) else [repeated]
+        self.repeated = recipe.options.get("repeated", 0.0)
         self.size = tokenizer.get_vocab_size()
         self.texts = [encoded(text, tokenizer) for text in documents(data, recipe.train)]
         self.val = self.cut([flat(encoded(text, tokenizer)) for text in documents(data, recipe.val)])
@@ -223,8 +231,7 @@ class NextToken:
     def examples(self, epoch: int) -> Sequence[Example]:
         draw = random.Random(f"{self.seed} examples {epoch}")
         texts = [flat(draw.sample(text, len(text))) for text in self.texts]
-        share = self.repeated[min(epoch, len(self.repeated) - 1)]
-        again = [self.twice(draw) for _ in range(round(share * len(texts)))]
+        again = [self.twice(draw) for _ in range(round(in_epoch(epoch, self.repeated) * len(texts)))]
         return self.cut(texts) + again
 
     def twice(self, draw: random.Random) -> Example:

@@ -40,6 +40,7 @@ class Schedule:
     average: float = 0.999
     embedding: float = 0.02  # standard deviation of the first embeddings
     embedding_pace: float = 1.0  # their learning rate, as a multiple of everybody else's
+    forget: float = 0.0  # added to the first bias of an LSTM's forget gates (Jozefowicz et al. 2015)
     positions: str = "random"  # how learned positions begin: so, or as "sinusoids"
     mixed: bool = True  # bfloat16 where the machine computes with it
 
