@@ -92,8 +92,8 @@ def initialise(network: nn.Module, schedule: Schedule) -> None:
 def queries(attention: Attention) -> float:
     """How large queries are: where scores are not divided by √d, as in T5, they are, and learn at a pace to match.
 
-    Adam's steps are of one size, whatever the weight's; T5's own optimizer, Adafactor, takes them in proportion (Shazeer
-    & Stern 2018, section 8).
+    Adam's steps are of one size, whatever the weight's; T5's own optimizer, Adafactor, takes them in proportion
+    (Shazeer & Stern 2018, section 8).
     """
     return attention.head_dim**-0.5 / attention.scale
 
