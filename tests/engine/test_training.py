@@ -341,6 +341,21 @@ def test_embeddings_may_learn_at_a_pace_of_their_own(data: Path, tmp_path: Path)
     head = "encoder.layers.0.attention.q.weight"
     assert still[head] == pytest.approx(usual[head])
     assert usual[head] > 0
+    keys = "encoder.layers.0.attention.k.weight"  # Adam's first step is the learning rate, whatever the gradient
+    assert usual[head] == pytest.approx(8**-0.5 * usual[keys], rel=1e-2), "small queries learn slowly where T5's do"
+
+
+def test_an_lstm_may_begin_by_remembering(data: Path, tmp_path: Path) -> None:
+    """The bias of its forget gate, the second of four, is larger; those of the other gates do not change."""
+
+    def bias(forget: float) -> torch.Tensor:
+        made = tiny("recurrent", forget=forget)
+        made = replace(made, model={**made.model, "kind": "lstm"})
+        network = start(made, data, tmp_path / str(forget)).model.network
+        (found,) = (value for name, value in network.named_parameters() if name.endswith("bias_ih_l0"))
+        return found.detach()
+
+    torch.testing.assert_close(bias(1.0) - bias(0.0), torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(16))
 
 
 def test_bfloat16_is_for_processors_with_units_for_matrices_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +444,27 @@ def test_how_many_tokens_are_said_twice_may_change_from_epoch_to_epoch(data: Pat
         return sum(one["said"][0] == -100 for one in objective.examples(epoch)) / len(objective.texts)
 
     assert [share(epoch) for epoch in range(4)] == [0.0, 0.5, 0.5, 0.5]
+
+
+def test_short_sentences_may_come_first_and_sources_come_and_go(data: Path, tmp_path: Path) -> None:
+    """Both lists go on with their last number."""
+    (source,) = tiny().train
+    made = replace(
+        tiny(),
+        train=({**source, "share": [0, 1, 0.5]}, {**source, "prefix": "chat "}),
+        options={"longest": [5, 80]},
+    )
+    objective = start(made, data, tmp_path).objective
+    assert isinstance(objective, Translate)
+    epochs = [objective.examples(epoch) for epoch in range(4)]
+    longest = [max(len(one[side]) for one in examples for side in ("source", "said")) for examples in epochs]
+    assert longest[0] <= 5 < min(longest[1:])
+    texts = [objective.tokenizer.decode_batch([one["source"] for one in examples]) for examples in epochs]
+    first = [sum(text.startswith("un") for text in some) for some in texts]
+    assert first[0] == 0
+    assert first[1] == 20
+    assert all(3 <= some <= 17 for some in first[2:])
+    assert epochs[2] != epochs[3], "drawn anew"
 
 
 def test_masked_words(data: Path, tmp_path: Path) -> None:
