@@ -28,8 +28,7 @@ def test_each_loads_and_traces_its_examples(card: engine.ModelCard) -> None:
             assert float(pattern[head, query, key]) > 0.25, example
         if example.state is not None:
             site, time, unit = example.state
-            assert float(trace[site][time, unit]) < 0.01, example
-            assert float(trace[site][time - 1, unit]) > 0.9, example
+            assert float(trace[site][time - 1, unit] - trace[site][time, unit]) > 0.9, example  # the gate shuts
 
 
 @pytest.mark.parametrize("card", BUNDLED, ids=lambda card: card.id)
