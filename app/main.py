@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None, progress: Progress | None = Non
     app.state.assets = files.Assets(files.folder("static"))
     app.state.languages = Languages(files.folder("static") / "lang", settings.language)
     app.state.templates = pages.Templates()
-    app.state.lessons = Lessons(files.folder("lessons"), *map(Path, settings.lessons))
+    app.state.lessons = Lessons(files.folder("templates") / "lessons", *map(Path, settings.lessons))
     problems.install(app)
     for router in (
         models.router,

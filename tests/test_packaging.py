@@ -36,7 +36,7 @@ def test_a_wheel_drops_nothing_bare_into_site_packages(wheel: Path) -> None:
     assert static
     assert templates
     assert static | templates <= set(names)
-    lessons = {f"app/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "lessons").rglob("*.yaml")}
+    lessons = {f"app/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "templates" / "lessons").rglob("*.yaml")}
     assert lessons
     assert lessons <= set(names)
     data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "engine").rglob("*") if p.suffix in (".toml", ".tsv")}

@@ -17,7 +17,7 @@ from app.problems import LessonBroken, UnknownLesson
 from app.settings import BadSetting
 from tests.app.conftest import Serve, problem
 
-OURS = files.folder("lessons")
+OURS = files.folder("templates") / "lessons"
 SHOW = "show: {model: minilm, text: Two dogs, layer: 2}"
 HEAD = "title: One\nlanguage: en\nsummary: Two.\nslides:\n"
 SLIDE = f"  - text: Here\n    {SHOW}\n"
@@ -182,7 +182,7 @@ def test_pages_of_a_lesson(client: TestClient) -> None:
 
 
 def test_the_readmes_lesson_is_one(write: Any) -> None:
-    printed = (files.folder("lessons").parent / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    printed = (files.folder("templates").parent / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
     one, two = read(write(printed)).slides
     assert [len(one.states), len(two.states)] == [3, 3]
     assert "layer=0&head=5&query=2&view=lines" in one.states[-1]
