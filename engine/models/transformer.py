@@ -11,7 +11,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
@@ -19,13 +18,14 @@ from engine.errors import CheckpointError
 from engine.models.family import (
     Family,
     Shape,
+    Unembedding,
     encode_source,
+    finish,
     head,
     norm,
     part,
     resume_decoder,
     run_two_stacks,
-    unembed,
 )
 from engine.nn.attention import Attention
 from engine.nn.cache import Cache, further, read_before
@@ -204,10 +204,10 @@ class Transformer(nn.Module):
         )
         return hidden
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits: (..., model) to (..., vocab)."""
-        logits = F.linear(hidden, self.target.weight)
-        return logits if self.head_bias is None else logits + self.head_bias[0]
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head: the decoder's embedding once more."""
+        return Unembedding(self.target.weight, None if self.head_bias is None else self.head_bias[0])
 
 
 def sites(config: Config) -> Iterator[Site]:
@@ -226,7 +226,7 @@ def sites(config: Config) -> Iterator[Site]:
             yield site("resid.post", stack, layer)
         if config.pre_norm:
             yield from sites_of(NORM, stack, None, "final")
-    yield site("logits", "decoder")
+    yield from sites_of(("head.input", "logits"), "decoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -293,7 +293,7 @@ FAMILY = Family(
     part=part,
     norm=norm,
     head=head,
-    unembed=unembed,
+    finish=finish,
     encode=encode_source,
     resume=resume_decoder,
     start=lambda c: c.start,
