@@ -74,6 +74,7 @@ def detail(known: Known) -> Json:
         **model(known),
         "stacks": stacks(loaded.blocks) if loaded else None,
         "sites": sites(loaded) if loaded else None,
+        "embedding_scale": loaded.family.embedding_scale(loaded.config) if loaded else None,
     }
 
 

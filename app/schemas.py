@@ -450,6 +450,10 @@ class ModelDetail(Model):
 
     stacks: list[Stack] | None = Field(description="null while the model's files are absent.")
     sites: list[Site] | None = Field(description="null while the model's files are absent.")
+    embedding_scale: float | None = Field(
+        description="What rows of the token embedding are multiplied by before they enter: √d_model in the original "
+        "Transformer, 1 elsewhere; null while the model's files are absent."
+    )
 
 
 class Parameter(BaseModel):
@@ -462,7 +466,9 @@ class Parameter(BaseModel):
     stack: str | None = Field(description="Which block it belongs to, as in the addresses of sites.")
     layer: int | None
     block: str | None
-    letter: str | None = Field(description="As papers write it: W_Q, b_Q, W_O, W, U, v, gain; null outside of blocks.")
+    letter: str | None = Field(
+        description="As papers write it: W_Q, b_Q, W_O, W, U, v, gain, W_U; null where it has none."
+    )
     gates: list[str] = Field(description="The places along the axis `gate`, in order.")
 
 

@@ -51,7 +51,7 @@ class Family:
     `predicts(config)` says whether this one has its `head`; `classify(network, config, hidden)` gives labels and their
     logits, of the text or of each token, and `number` the one number that it says. Where `about_pairs(network)`, these
     classes are of two texts together and say nothing of one alone. A network that `reads_numbers` has no vocabulary:
-    its text is a list of them.
+    its text is a list of them. Rows of the token embedding enter `embedding_scale(config)` times as large.
 
     What continues a text has `resume(network, ids, cache, tap)`, which reads the next tokens of the last stack and
     gives what the head reads; `stops(config)` are the tokens that end a text, `never(config)` those that are not said.
@@ -87,6 +87,7 @@ class Family:
     number: Callable[[nn.Module, Any, Tensor], Tensor | None] = lambda *_: None
     reads_numbers: Callable[[Any], bool] = lambda _: False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position
+    embedding_scale: Callable[[Any], float] = lambda _: 1.0
 
 
 def ids(network: nn.Module, tokens: tuple[Token, ...]) -> Tensor:

@@ -175,7 +175,7 @@ class Transformer(nn.Module):
         self.encoder = Stack(config, config.layers, decoder=False)
         self.decoder = Stack(config, config.decoder_layers, decoder=True)
         self.head_bias = nn.Parameter(torch.zeros(1, separate or config.vocabulary)) if config.head_bias else None
-        self.scale = config.width**0.5 if config.scaled_embedding else 1.0
+        self.scale = embedding_scale(config)
 
     @property
     def target(self) -> nn.Embedding:
@@ -208,6 +208,11 @@ class Transformer(nn.Module):
     def unembedding(self) -> Unembedding:
         """The head: the decoder's embedding once more."""
         return Unembedding(self.target.weight, None if self.head_bias is None else self.head_bias[0])
+
+
+def embedding_scale(config: Config) -> float:
+    """√d_model, by which section 3.4 multiplies embeddings; 1 where a checkpoint does without."""
+    return float(config.width**0.5) if config.scaled_embedding else 1.0
 
 
 def sites(config: Config) -> Iterator[Site]:
@@ -294,6 +299,7 @@ FAMILY = Family(
     norm=norm,
     head=head,
     finish=finish,
+    embedding_scale=embedding_scale,
     encode=encode_source,
     resume=resume_decoder,
     start=lambda c: c.start,

@@ -270,6 +270,15 @@ def test_the_likeliest_word_is_a_row_of_w_u_times_what_the_head_reads(
     assert first == pytest.approx([value], rel=1e-5)
 
 
+@pytest.mark.parametrize(("model", "scale"), [("transformer-fr-en", "256"), ("gpt-captions", "")])
+def test_the_formula_of_the_embedding_says_its_scale(visit: Open, model: str, scale: str) -> None:
+    at = "encoder-embed" if scale else "embed"
+    seen = visit({"text": SOURCE, "model": model, "view": "steps", "story": "network", "at": at}, **STILL)
+    assert step(seen) == at
+    assert seen.page.locator(".steps math msqrt").all_text_contents() == ([scale] if scale else [])
+    assert ("√256" in seen.page.inner_text(".steps")) is bool(scale)
+
+
 def only(more: dict[str, Any]) -> dict[str, str]:
     """What a trace is of."""
     return {name: more[name] for name in ("text", "target") if name in more}

@@ -165,6 +165,24 @@ def test_w_u_times_what_the_head_reads_is_every_logit(load: Load, name: str) -> 
     torch.testing.assert_close(logits, own, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "stack", "table"),
+    [
+        ("transformer-fr-en", "encoder", "token.weight"),
+        ("transformer-fr-en", "decoder", "token.weight"),
+        ("tiny-gpt2", "decoder", "token.weight"),
+        ("tiny-t5", "encoder", "token.weight"),
+    ],
+)
+def test_rows_of_the_embedding_enter_at_their_scale(load: Load, name: str, stack: str, table: str) -> None:
+    model = load(name)
+    trace = engine.trace(model, TEXT)
+    rows = model.weight(table).flatten(1)[[token.id for token in trace.tokens[stack]]]
+    scale = model.family.embedding_scale(model.config)
+    assert scale == (16 if name == "transformer-fr-en" else 1)
+    torch.testing.assert_close(trace[f"{stack}.embed.token"], rows * scale)
+
+
 @pytest.mark.parametrize("name", ["minilm", "tiny-llama", "tiny-t5", "tiny-marian", "tiny-gru", "tiny-lstm-tagger"])
 def test_every_parameter_is_named_once_with_axes_that_are_its_shape(load: Load, name: str) -> None:
     model = load(name)
