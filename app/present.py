@@ -253,6 +253,24 @@ def tensor(made: engine.Trace, address: str, axes: dict[str, Sequence[int]], val
     return Answer("tensor", values, axes, texts, about, low=0.0 if weights else None, high=1.0 if weights else None)
 
 
+def lens(position: int, found: Sequence[engine.Guess]) -> Json:
+    """See `schemas.Lens`."""
+    return {
+        "stack": found[0].site.stack,
+        "position": position,
+        "said": written(found[-1].top[0][0]),
+        "guesses": [
+            {
+                "site": guess.site.address,
+                "layers": layers,
+                "top": [{"token": written(token), "probability": np.float32(share)} for token, share in guess.top],
+                "of_said": np.float32(guess.of_said),
+            }
+            for layers, guess in enumerate(found)
+        ],
+    }
+
+
 def heads(found: engine.Heads) -> Json:
     """See `schemas.Heads`."""
     tables = {

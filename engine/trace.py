@@ -69,6 +69,10 @@ class Weights(Protocol):
         """Of the residual stream."""
         ...
 
+    def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids of the last stack stand for."""
+        ...
+
     def activated(self, place: Site, pre: Tensor, gate: Tensor | None) -> Tensor:
         """Hidden units of a feed-forward block after its activation, from those before it."""
         ...
@@ -286,6 +290,10 @@ class Trace:
         if logits is None:
             raise UnknownSite("logits", (), why=f"{self.model} has no head that predicts tokens, so it has no logits.")
         return logits
+
+    def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids of the last stack stand for; `UnknownSite` without the model."""
+        return self._model("A token's text").named(ids)
 
     def _model(self, what: str) -> Weights:
         if self.weights is None:

@@ -270,6 +270,26 @@ def test_the_likeliest_word_is_a_row_of_w_u_times_what_the_head_reads(
     assert first == pytest.approx([value], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [("gpt-captions", "Two dogs are running through the"), ("bert-captions", "a dog runs through the [MASK] .")],
+)
+def test_the_lens_is_the_apis(visit: Open, model: str, text: str) -> None:
+    seen = visit({"text": text, "model": model, "view": "steps", "story": "network", "at": "lens"}, **STILL)
+    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": model, "text": text}).json()
+    (asked,) = trace["prediction"]["positions"]
+    wanted = httpx.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": asked["position"]}).json()
+    lines = seen.page.locator(".scene .line:has(.part.token)")
+    assert lines.locator(".part.token").all_inner_texts() == [
+        guess["top"][0]["token"]["text"].strip() for guess in wanted["guesses"]
+    ]
+    titles = lines.locator(".part.number .number").evaluate_all("all => all.map(o => o.title.split(': ').pop())")
+    shown = numbers(" ".join(titles))
+    exact = [x for guess in wanted["guesses"] for x in (guess["top"][0]["probability"], guess["of_said"])]
+    assert shown == pytest.approx(exact, rel=1e-5)
+    assert shown[-1] == pytest.approx(asked["top"][0]["probability"], rel=1e-4)
+
+
 @pytest.mark.parametrize(("model", "scale"), [("transformer-fr-en", "256"), ("gpt-captions", "")])
 def test_the_formula_of_the_embedding_says_its_scale(visit: Open, model: str, scale: str) -> None:
     at = "encoder-embed" if scale else "embed"

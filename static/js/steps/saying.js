@@ -5,9 +5,9 @@ import { t } from "../words.js";
 import { number as written } from "../format.js";
 import { learned, parameter } from "./learned.js";
 import { frac, lines as below, math, row, sub, sum, sup, words as plain } from "./math.js";
-import { bar, line, number, op, token } from "./parts.js";
+import { bar, line, number, op, token, words } from "./parts.js";
 import { comesTo, productLines } from "./product.js";
-import { has, MOST, quoted } from "./subject.js";
+import { has, memoryOf, MOST, quoted } from "./subject.js";
 import { one, tensor, whole } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
@@ -23,7 +23,7 @@ export function sayingSteps(subject, asked) {
   const tokens = subject.trace.tokens[prediction.stack];
   const at = prediction.positions?.find(({ position }) => position === asked) ?? prediction.positions?.at(-1);
   const logits = `${prediction.stack}.logits`;
-  if (at) return [...logitStep(subject, prediction.stack, at), wordStep("say", tokens, at, has(subject, logits) ? tensor(logits, { position: at.position }) : null)];
+  if (at) return [...lensStep(subject, prediction.stack, at), ...logitStep(subject, prediction.stack, at), wordStep("say", tokens, at, has(subject, logits) ? tensor(logits, { position: at.position }) : null)];
   if (prediction.labels) return [shares("say", t("say.class"), t("say.class-line"), prediction.labels.map(({ label: name, probability }) => ({ name, probability })))];
   if (prediction.token_labels) return [shares("say", t("say.class-each"), t("say.class-each-line"), prediction.token_labels.slice(0, MOST).map(({ label: name, probability }, i) => ({ name: `${label(tokens[i])}: ${name}`, probability })))];
   if (prediction.number !== undefined) {
@@ -31,6 +31,43 @@ export function sayingSteps(subject, asked) {
     return [{ id: "say", title: t("say.number"), sentence: t("say.number-line"), needs: {}, scene: () => ({ columns: ["token", "number"], lines: [line([token({ text: t("say.next") }), number({ name: t("say.network"), value, strong: true, result: true })], { lit: true })] }) }];
   }
   return [];
+}
+
+/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {{position: number}} at @returns {Step[]} */
+function lensStep(subject, stack, { position }) {
+  if (!memoryOf(subject, stack)) return [];
+  const read = quoted(subject.trace.tokens[stack][position]);
+  /** @type {import("./tensors.js").Need} */
+  const need = { path: "lens", pick: { position, top: 1 }, json: true };
+  return [
+    {
+      id: "lens",
+      title: t("say.lens"),
+      sentence: t("say.lens-line", { token: read }),
+      formula: () => math("p", "=", plain("softmax"), "(", sub("W", "U"), plain("norm"), "(", sub("x", "l"), ")", ")"),
+      needs: { lens: need },
+      scene(got) {
+        const { said, guesses } = got.lens.body;
+        const word = textOf(said);
+        return {
+          columns: ["label", "token", "number", "number", "bar"],
+          titles: ["", t("say.lens-guess"), t("parts.probability"), `“${word}”`, ""],
+          lines: guesses.map((/** @type {any} */ { layers, top: [first], of_said }, /** @type {number} */ i) =>
+            line(
+              [
+                words(layers ? t("say.after-layer", { layer: layers - 1 }) : t("say.before-layers")),
+                token({ text: textOf(first.token), quiet: first.token.id !== said.id, key: `guess ${i}`, result: true }),
+                number({ name: t("parts.probability"), value: first.probability, result: true }),
+                number({ name: t("say.share-of", { word }), value: of_said, strong: first.token.id === said.id, result: true }),
+                bar({ name: t("say.share-of", { word }), value: of_said, top: 1, result: true }),
+              ],
+              { lit: i === guesses.length - 1 },
+            ),
+          ),
+        };
+      },
+    },
+  ];
 }
 
 /** The likeliest word's logit: what the head reads, times the word's row of W_U. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
