@@ -33,8 +33,8 @@ export function sayingSteps(subject, asked) {
   return [];
 }
 
-/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {{position: number}} at @returns {Step[]} */
-function lensStep(subject, stack, { position }) {
+/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
+function lensStep(subject, stack, { position, top: [likeliest] }) {
   if (!memoryOf(subject, stack)) return [];
   const read = quoted(subject.trace.tokens[stack][position]);
   /** @type {import("./tensors.js").Need} */
@@ -43,21 +43,20 @@ function lensStep(subject, stack, { position }) {
     {
       id: "lens",
       title: t("say.lens"),
-      sentence: t("say.lens-line", { token: read }),
-      formula: () => math("p", "=", plain("softmax"), "(", sub("W", "U"), plain("norm"), "(", sub("x", "l"), ")", ")"),
+      sentence: t("say.lens-line", { token: read, word: `“${textOf(/** @type {any} */ (likeliest))}”` }),
+      formula: () => math("p", "=", plain("softmax"), "(", plain("head"), "(", sub("x", "l"), ")", ")"),
       needs: { lens: need },
       scene(got) {
         const { said, guesses } = got.lens.body;
         const word = textOf(said);
         return {
-          columns: ["label", "token", "number", "number", "bar"],
-          titles: ["", t("say.lens-guess"), t("parts.probability"), `“${word}”`, ""],
+          columns: ["label", "token", "number", "bar"],
+          titles: ["", t("say.lens-guess"), `p(${word})`, ""],
           lines: guesses.map((/** @type {any} */ { layers, top: [first], of_said }, /** @type {number} */ i) =>
             line(
               [
                 words(layers ? t("say.after-layer", { layer: layers - 1 }) : t("say.before-layers")),
                 token({ text: textOf(first.token), quiet: first.token.id !== said.id, key: `guess ${i}`, result: true }),
-                number({ name: t("parts.probability"), value: first.probability, result: true }),
                 number({ name: t("say.share-of", { word }), value: of_said, strong: first.token.id === said.id, result: true }),
                 bar({ name: t("say.share-of", { word }), value: of_said, top: 1, result: true }),
               ],
