@@ -74,6 +74,7 @@ def detail(known: Known) -> Json:
         **model(known),
         "stacks": stacks(loaded.blocks) if loaded else None,
         "sites": sites(loaded) if loaded else None,
+        "embedding_scale": loaded.family.embedding_scale(loaded.config) if loaded else None,
     }
 
 
@@ -250,6 +251,24 @@ def tensor(made: engine.Trace, address: str, axes: dict[str, Sequence[int]], val
     about = {"trace": made.digest, "model": made.model, "address": address, "axes": list(axes), "indices": indices}
     weights = site.name == "pattern"
     return Answer("tensor", values, axes, texts, about, low=0.0 if weights else None, high=1.0 if weights else None)
+
+
+def lens(position: int, found: Sequence[engine.Guess]) -> Json:
+    """See `schemas.Lens`."""
+    return {
+        "stack": found[0].site.stack,
+        "position": position,
+        "said": written(found[-1].top[0][0]),
+        "guesses": [
+            {
+                "site": guess.site.address,
+                "layers": layers,
+                "top": [{"token": written(token), "probability": np.float32(share)} for token, share in guess.top],
+                "of_said": np.float32(guess.of_said),
+            }
+            for layers, guess in enumerate(found)
+        ],
+    }
 
 
 def heads(found: engine.Heads) -> Json:

@@ -255,6 +255,15 @@ class WeightQuery(BlockQuery):
     key: int = Field(ge=0, le=999_999_999, description="The token that is looked at.", examples=[2])
 
 
+class LensQuery(Strict):
+    """Where the logit lens looks."""
+
+    position: int | None = Field(
+        None, ge=0, le=999_999_999, description="Of a token of the last stack; the last one where left out."
+    )
+    top: int = Field(5, ge=1, le=50, description="So many of the likeliest tokens.")
+
+
 class _TensorQuery(Strict):
     """Which part of a tensor, by the names of its axes: `3`, `0,2,5`, `4-7`; the whole axis where left out."""
 
@@ -450,6 +459,10 @@ class ModelDetail(Model):
 
     stacks: list[Stack] | None = Field(description="null while the model's files are absent.")
     sites: list[Site] | None = Field(description="null while the model's files are absent.")
+    embedding_scale: float | None = Field(
+        description="What rows of the token embedding are multiplied by before they enter: √d_model in the original "
+        "Transformer, 1 elsewhere; null while the model's files are absent."
+    )
 
 
 class Parameter(BaseModel):
@@ -462,7 +475,9 @@ class Parameter(BaseModel):
     stack: str | None = Field(description="Which block it belongs to, as in the addresses of sites.")
     layer: int | None
     block: str | None
-    letter: str | None = Field(description="As papers write it: W_Q, b_Q, W_O, W, U, v, gain; null outside of blocks.")
+    letter: str | None = Field(
+        description="As papers write it: W_Q, b_Q, W_O, W, U, v, gain, W_U; null where it has none."
+    )
     gates: list[str] = Field(description="The places along the axis `gate`, in order.")
 
 
@@ -590,6 +605,31 @@ class Heads(BaseModel):
     previous: Table | None = Field(description="Mean weight on the token before.")
     first: Table = Field(description="Mean weight on the first token.")
     own: Table | None = Field(description="Mean weight on the token itself.")
+
+
+class Likely(BaseModel):
+    """A token, and how likely it is."""
+
+    token: Written
+    probability: float
+
+
+class Guess(BaseModel):
+    """What the head makes of the residual stream at one place."""
+
+    site: str = Field(examples=["decoder.2.resid.pre"])
+    layers: int = Field(description="So many layers have been gone through.")
+    top: list[Likely]
+    of_said: float = Field(description="The probability of the token that is likeliest in the end.")
+
+
+class Lens(BaseModel):
+    """The logit lens: what would be said at one position if the network stopped after any of its layers."""
+
+    stack: str
+    position: int
+    said: Written = Field(description="The likeliest token in the end.")
+    guesses: list[Guess] = Field(description="Before the first layer, and after each.")
 
 
 class Arithmetic(BaseModel):

@@ -12,6 +12,7 @@ from engine.decoding import Beam, Candidate, Decoding, Step, Steps, decode
 from engine.generate import continued, generate, prompt
 from engine.gradients import Logit, Loss, Number, gradients
 from engine.learned import Learned
+from engine.lens import Guess, guesses
 from engine.maps import Arithmetic, Heads, Maps, arithmetic, attention, heads
 from engine.model import Inputs, Model, digest, load, trace
 from engine.patches import Copy, Knockout, Mean, Scale, Zero
@@ -31,6 +32,7 @@ __all__ = [
     "Copy",
     "Decoding",
     "Example",
+    "Guess",
     "Heads",
     "Inputs",
     "Knockout",
@@ -63,6 +65,7 @@ __all__ = [
     "errors",
     "generate",
     "gradients",
+    "guesses",
     "heads",
     "load",
     "prompt",

@@ -13,7 +13,7 @@ Letters = Mapping[str, tuple[str, Mapping[str, int]]]
 
 AXES = (
     *("head", "kv_head", "head_dim", "model", "hidden", "gate", "input", "state", "memory", "attn_dim", "position"),
-    *("row", "column"),
+    *("vocab", "row", "column"),
 )
 """The axes that parameters have. Those that nobody named are the rows and columns of a matrix."""
 
@@ -24,9 +24,9 @@ class Learned:
 
     Where it belongs to a block, `stack`, `layer` and `block` say to which, as in the addresses of sites, and `letter`
     which of its parameters it is: W_Q, W_K, W_V and W_O of attention with their biases b_Q to b_O, W and U of a
-    recurrent cell with b and c, W, U and v of additive attention, W_1, W_2 and W_g of a feed-forward block, and the
-    gain and bias of a norm. A weight times what it reads is one axis less: the last axes are what it reads. `gates`
-    names the places along the axis `gate`, in order.
+    recurrent cell with b and c, W, U and v of additive attention, W_1, W_2 and W_g of a feed-forward block, the gain
+    and bias of a norm, and W_U and b_U of the head, which makes logits. A weight times what it reads is one axis less:
+    the last axes are what it reads. `gates` names the places along the axis `gate`, in order.
     """
 
     name: str

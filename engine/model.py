@@ -30,7 +30,7 @@ from engine.errors import (
 )
 from engine.learned import Learned
 from engine.models import FAMILIES, family_of
-from engine.models.family import Family, Tokens
+from engine.models.family import Family, Tokens, Unembedding
 from engine.nn.attention import Attention
 from engine.nn.feedforward import FeedForward
 from engine.nn.recurrent import GATES, Recurrent
@@ -133,6 +133,13 @@ class Model:
                     gates = GATES[module.kind] if isinstance(module, Recurrent) and "gate" in sizes else ()
                     name = f"{names[id(module)]}.{part}"
                     found[name] = Learned(name, sizes, stack, layer, block, letter, gates)
+        if self.predicts:
+            weight, bias, _ = self._unembedding
+            sizes = dict(zip(("vocab", "model"), weight.shape, strict=True))
+            for letter, tensor, axes in (("W_U", weight, sizes), ("b_U", bias, {"vocab": sizes["vocab"]})):
+                for name, parameter in self.network.named_parameters():
+                    if tensor is not None and parameter.data_ptr() == tensor.data_ptr():
+                        found[name] = Learned(name, axes, self.family.stacks[-1], None, "head", letter)
         return {
             name: found.get(name) or Learned(name, dict(zip(("row", "column"), tensor.shape, strict=False)))
             for name, tensor in self.network.state_dict().items()
@@ -240,10 +247,29 @@ class Model:
 
     def unembed(self, stream: Tensor) -> Tensor | None:
         """Logits (..., vocab) of a residual stream (..., model); None where the network has no head for one."""
-        if self.family.unembed is None or not self.predicts:
-            return None
+        return self.head(self.finish(stream)) if self.family.finish and self.predicts else None
+
+    def finish(self, stream: Tensor) -> Tensor:
+        """Hidden states of a residual stream (..., model), through the final norm where there is one."""
+        assert self.family.finish is not None
         with torch.inference_mode():
-            return self.family.unembed(self.network, stream)
+            return self.family.finish(self.network, stream)
+
+    @property
+    def head_width(self) -> int:
+        """Of what the head's matrix W_U is multiplied with."""
+        return self._unembedding.weight.shape[-1]
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """What the head's matrix W_U is multiplied with, (..., model), of the hidden states that the head reads."""
+        with torch.inference_mode():
+            return self._unembedding.read(hidden)
+
+    @property
+    def _unembedding(self) -> Unembedding:
+        found = getattr(self.network, "unembedding")  # noqa: B009 (mypy takes what a module has for a tensor)
+        assert isinstance(found, Unembedding)
+        return found
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (..., vocab) of the hidden states that the head reads."""

@@ -518,12 +518,12 @@ CARDS: tuple[ModelCard, ...] = (
         examples=(
             Example(
                 "A man in a red shirt is standing in front of a building. A man waits at the bus stop.",
-                note="The reset gate of unit 139 stays between 0.7 and 1 while a caption goes on, and falls below 0.1 at each full stop.",
+                note="The reset gate of unit 139 is 0.7 to 1 while a caption goes on, and below 0.1 at full stops.",
                 state=("sequence.0.cell.gate.reset", 14, 139),
             ),
             Example(
                 "A girl in a pink dress is sitting on a bench.",
-                note="The update gate of unit 31 keeps its state at “in”, “on” and “a”; at “girl” and “bench” it lets go.",
+                note="The update gate of unit 31 keeps its state at “in”, “on” and “a”, and not at “girl” and “bench”.",
                 state=("sequence.0.cell.gate.update", 11, 31),
             ),
         ),

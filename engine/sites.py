@@ -82,6 +82,7 @@ VOCABULARY: dict[str, Definition] = {
         Definition("gate", _HIDDEN, "what the hidden units are multiplied by, before the activation"),
         Definition("pre", _HIDDEN, "hidden units before the activation"),
         Definition("post", _HIDDEN, "hidden units after the activation", True, True),
+        Definition("head.input", _STREAM, "what the head multiplies with each row of W_U", True),
         Definition(
             "logits",
             ("batch", "position", "vocab"),

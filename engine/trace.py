@@ -47,6 +47,19 @@ class Weights(Protocol):
         """Logits (..., vocab) of a residual stream (..., model); None where the model has no head for one."""
         ...
 
+    def finish(self, stream: Tensor) -> Tensor:
+        """Hidden states of a residual stream (..., model), through the final norm where there is one."""
+        ...
+
+    @property
+    def head_width(self) -> int:
+        """Of what the head's matrix is multiplied with."""
+        ...
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """What the head's matrix is multiplied with, of the hidden states that the head reads."""
+        ...
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (..., vocab) of the hidden states that the head reads."""
         ...
@@ -54,6 +67,10 @@ class Weights(Protocol):
     @property
     def width(self) -> int:
         """Of the residual stream."""
+        ...
+
+    def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids of the last stack stand for."""
         ...
 
     def activated(self, place: Site, pre: Tensor, gate: Tensor | None) -> Tensor:
@@ -129,8 +146,10 @@ class Trace:
             raise UnknownSite(address, (), why=why)
         if place.name == "logits":
             return {"position": len(self.tokens[place.stack]), "vocab": self.vocabulary}
-        if place.name == "out":
-            return {"position": len(self.tokens[place.stack]), "model": self._model(address).width}
+        if place.name in ("out", "head.input"):
+            weights = self._model(address)
+            width = weights.width if place.name == "out" else weights.head_width
+            return {"position": len(self.tokens[place.stack]), "model": width}
         if "position" in axes:
             like = "pre" if place.name == "post" else "hidden"
             return dict(zip(axes, self._recorded(place, like).shape, strict=True))
@@ -172,6 +191,7 @@ class Trace:
             "by_head": self._by_head,
             "bias": self._bias,
             "energy": self._energy,
+            "head.input": self._head_input,
             "logits": self._logits,
             "post": self._post,
             "out": self._out,
@@ -234,14 +254,20 @@ class Trace:
         memory = self.tensors.get(place.sibling("start.cell"))
         return cut(self._model(place.address).look_inside(place, x, hidden, start, memory), picks.values())
 
+    def _head_input(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        return self._model(place.address).read_out(self._states(place, picks["position"]))[..., picks["model"]]
+
     def _logits(self, place: Site, picks: dict[str, Pick]) -> Tensor:
+        return self._model(place.address).head(self._states(place, picks["position"]))[..., picks["vocab"]]
+
+    def _states(self, place: Site, rows: Pick) -> Tensor:
+        """What the head reads at these positions."""
         last = max(s.layer for s in self.sites.values() if s.stack == place.stack and s.layer is not None)
         for read in (place.sibling("readout"), site("hidden", place.stack, last, "cell").address):
             if read in self.sites:  # a recurrent network: there is no residual stream, and no norm before the head
-                states = cut(self._recorded(self.site(read), self.site(read).name), [picks["position"]])
-                return self._model(place.address).head(states)[..., picks["vocab"]]
+                return cut(self._recorded(self.site(read), self.site(read).name), [rows])
         stream = self._recorded(site("resid.post", place.stack, last), "resid.post")
-        return self.lens(cut(stream, [picks["position"]]))[..., picks["vocab"]]
+        return self._model(place.address).finish(cut(stream, [rows]))
 
     def _recorded(self, place: Site, name: str) -> Tensor:
         address = place.sibling(name)
@@ -264,6 +290,10 @@ class Trace:
         if logits is None:
             raise UnknownSite("logits", (), why=f"{self.model} has no head that predicts tokens, so it has no logits.")
         return logits
+
+    def named(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """The tokens that these ids of the last stack stand for; `UnknownSite` without the model."""
+        return self._model("A token's text").named(ids)
 
     def _model(self, what: str) -> Weights:
         if self.weights is None:

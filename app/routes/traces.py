@@ -169,6 +169,23 @@ async def read_arithmetic(
 
 
 @router.get(
+    "/traces/{id}/lens",
+    response_model=schemas.Lens,
+    responses=openapi(*FOUND, problems.UnknownSite, BadIndex),
+)
+async def read_lens(
+    request: Request, id: Id, query: Annotated[schemas.LensQuery, Query()], runner: RunnerDep
+) -> Response:
+    """The logit lens: what the network would say at a position if it stopped after any of its layers."""
+
+    def encode(_: Recipe, trace: engine.Trace, __: str, ___: Step) -> bytes:
+        position = len(trace.tokens[list(trace.tokens)[-1]]) - 1 if query.position is None else query.position
+        return present.dump(present.lens(position, engine.guesses(trace, position, top=query.top)))
+
+    return await _lasting(request, runner, id, (wire.JSON,), encode)
+
+
+@router.get(
     "/traces/{id}/tensors/{address}",
     responses={
         200: TENSOR_BODIES[200] | {"content": TENSOR_BODIES[200]["content"] | {wire.JSON: {"schema": OBJECT}}},

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens, ids, norm, part
+from engine.models.family import Family, Shape, Tokens, Unembedding, head, ids, norm, part
 from engine.nn.attention import Attention
 from engine.nn.feedforward import ACTIVATIONS, FeedForward
 from engine.nn.norms import LayerNorm
@@ -120,8 +120,9 @@ class MaskedWords(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocabulary))
         self.activation = ACTIVATIONS["gelu" if config.names != "bert" else config.activation]
 
-    def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
-        return F.linear(self.norm(self.activation(self.dense(hidden))), embedding, self.bias)
+    def forward(self, hidden: Tensor) -> Tensor:
+        """What is held against every embedding, (..., model)."""
+        return self.norm(self.activation(self.dense(hidden)))  # type: ignore[no-any-return]
 
 
 class Classifier(nn.Module):
@@ -178,6 +179,12 @@ class Bert(nn.Module):
             x = layer(x, keys, tap=tap.at(index))
         return x
 
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head that fills masks."""
+        assert self.masked is not None
+        return Unembedding(self.token.weight, self.masked.bias, self.masked)
+
 
 def sites(config: Config) -> Iterator[Site]:
     """Every site of this network, recorded and derived."""
@@ -191,7 +198,7 @@ def sites(config: Config) -> Iterator[Site]:
         yield from sites_of((*MLP, *NORM), "encoder", layer, "mlp")
         yield site("resid.post", "encoder", layer)
     if config.predicts_words:
-        yield site("logits", "encoder")
+        yield from sites_of(("head.input", "logits"), "encoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -304,14 +311,6 @@ def run(network: nn.Module, tokens: Tokens, tap: Tap) -> Tensor:
     return hidden
 
 
-def head(network: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits of the words that could stand at each position."""
-    assert isinstance(network, Bert)
-    assert network.masked is not None
-    logits: Tensor = network.masked(hidden, network.token.weight)
-    return logits
-
-
 def masks(tokens: tuple[Token, ...]) -> list[int]:
     """A masked-word model is asked for a word wherever there is a mask."""
     return [index for index, token in enumerate(tokens) if token.special and token.piece in ("[MASK]", "<mask>")]
@@ -348,7 +347,7 @@ FAMILY = Family(
     part=part,
     norm=norm,
     head=head,
-    unembed=head,
+    finish=lambda _, stream: stream,
     predicts=lambda c: c.predicts_words,
     asks=masks,
     classify=classify,

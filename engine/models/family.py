@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.nn.cache import Cache
@@ -42,15 +43,15 @@ class Family:
     """An architecture: how to read its configuration, build it, fill it, run it and describe it.
 
     `run(network, tokens, tap)` is one forward pass over one input, given as tokens per stack; it returns the hidden
-    states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, and
-    `unembed(network, stream)` of any residual stream, through the final norm where there is one; they are None where
-    the network has no such thing. `part(network, stack, layer, block)` is the module of a block, such as its attention
-    or its feed-forward layer, `norm` the norm of one, and `cell` a recurrent layer. `asks(tokens)` names the positions
-    whose prediction a trace holds. `pairs` says whether the model reads two texts. `predicts(config)` says whether this
-    one has its `head`; `classify(network, config, hidden)` gives labels and their logits, of the text or of each token,
-    and `number` the one number that it says. Where `about_pairs(network)`, these classes are of two texts together and
-    say nothing of one alone. A network that `reads_numbers` has no vocabulary: its text is a list of
-    them.
+    states that go into the head, (1, position, model). `head(network, hidden)` makes logits of them, by the network's
+    `unembedding`, and `finish(network, stream)` such states of any residual stream, through the final norm where there
+    is one; they are None where the network has no such thing. `part(network, stack, layer, block)` is the module of a
+    block, such as its attention or its feed-forward layer, `norm` the norm of one, and `cell` a recurrent layer.
+    `asks(tokens)` names the positions whose prediction a trace holds. `pairs` says whether the model reads two texts.
+    `predicts(config)` says whether this one has its `head`; `classify(network, config, hidden)` gives labels and their
+    logits, of the text or of each token, and `number` the one number that it says. Where `about_pairs(network)`, these
+    classes are of two texts together and say nothing of one alone. A network that `reads_numbers` has no vocabulary:
+    its text is a list of them. Rows of the token embedding enter `embedding_scale(config)` times as large.
 
     What continues a text has `resume(network, ids, cache, tap)`, which reads the next tokens of the last stack and
     gives what the head reads; `stops(config)` are the tokens that end a text, `never(config)` those that are not said.
@@ -73,7 +74,7 @@ class Family:
     norm: Callable[[nn.Module, str, int | None, str], nn.Module | None] = lambda *_: None
     cell: Callable[[nn.Module, str, int, str], Recurrent] | None = None
     head: Callable[[nn.Module, Tensor], Tensor] | None = None
-    unembed: Callable[[nn.Module, Tensor], Tensor] | None = None
+    finish: Callable[[nn.Module, Tensor], Tensor] | None = None
     resume: Callable[[nn.Module, Tensor, Cache, Tap], Tensor] | None = None
     encode: Callable[[nn.Module, Tensor, Cache, Tap], None] | None = None
     start: Callable[[Any], int] | None = None
@@ -86,6 +87,7 @@ class Family:
     number: Callable[[nn.Module, Any, Tensor], Tensor | None] = lambda *_: None
     reads_numbers: Callable[[Any], bool] = lambda _: False
     asks: Callable[[tuple[Token, ...]], list[int]] = last_position
+    embedding_scale: Callable[[Any], float] = lambda _: 1.0
 
 
 def ids(network: nn.Module, tokens: tuple[Token, ...]) -> Tensor:
@@ -150,13 +152,27 @@ def _stack(network: nn.Module, stack: str) -> nn.Module:
     return network if hasattr(network, "layers") else network.get_submodule(stack)
 
 
+def unchanged(hidden: Tensor) -> Tensor:
+    """The hidden states as they are."""
+    return hidden
+
+
+class Unembedding(NamedTuple):
+    """How logits are made: `weight` (vocab, model) times what is `read` of hidden states, plus `bias` (vocab)."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+    read: Callable[[Tensor], Tensor] = unchanged
+
+
 def head(network: Any, hidden: Tensor) -> Tensor:
-    """Logits of the hidden states that a forward pass gave, of a network that has a `head`."""
-    logits: Tensor = network.head(hidden)
-    return logits
+    """Logits of the hidden states that a forward pass gave, of a network that has an `unembedding`."""
+    weight, bias, read = network.unembedding
+    return F.linear(read(hidden), weight, bias)
 
 
-def unembed(network: Any, stream: Tensor) -> Tensor:
-    """Logits of a residual stream of the last stack, through its final norm where it has one."""
+def finish(network: Any, stream: Tensor) -> Tensor:
+    """Hidden states of a residual stream of the last stack: through its final norm, where it has one."""
     last = getattr(network, "decoder", network)
-    return head(network, stream if last.final_norm is None else last.final_norm(stream))
+    hidden: Tensor = stream if last.final_norm is None else last.final_norm(stream)
+    return hidden

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules, Step
@@ -15,13 +14,14 @@ from engine.errors import CheckpointError
 from engine.models.family import (
     Family,
     Shape,
+    Unembedding,
+    finish,
     head,
     norm,
     part,
     resume_one_stack,
     run_one_stack,
     stop_tokens,
-    unembed,
 )
 from engine.nn.attention import Attention
 from engine.nn.cache import Cache, further, read_before
@@ -125,9 +125,10 @@ class Gpt2(nn.Module):
         hidden: Tensor = self.final_norm(x, tap=tap.at("final"))
         return hidden
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits: (..., model) to (..., vocab), by the token embedding once more where the head is tied to it."""
-        return F.linear(hidden, self.token.weight if self.untied_head is None else self.untied_head.weight)
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head: the token embedding once more, where it is tied to it."""
+        return Unembedding(self.token.weight if self.untied_head is None else self.untied_head.weight)
 
 
 def sites(config: Config) -> Iterator[Site]:
@@ -140,7 +141,7 @@ def sites(config: Config) -> Iterator[Site]:
         yield from sites_of((*NORM, *MLP), "decoder", layer, "mlp")
         yield site("resid.post", "decoder", layer)
     yield from sites_of(NORM, "decoder", None, "final")
-    yield site("logits", "decoder")
+    yield from sites_of(("head.input", "logits"), "decoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -210,5 +211,5 @@ FAMILY = Family(
     part=part,
     norm=norm,
     head=head,
-    unembed=unembed,
+    finish=finish,
 )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
 from engine.learned import Letters
-from engine.models.family import Family, Shape, Tokens, ids, resume_one_stack
+from engine.models.family import Family, Shape, Tokens, Unembedding, head, ids, resume_one_stack
 from engine.nn.attention import mask_scores, softmax
 from engine.nn.cache import Cache, further
 from engine.nn.recurrent import GATES, Recurrent, recurrent_sites
@@ -145,6 +145,11 @@ class Network(nn.Module):
             return self.pool(x, mask, tap=tap.at(0, "pool"))[:, None]  # type: ignore[no-any-return]
         return torch.cat(ends, -1)[:, None] if self.whole else x
 
+    @property
+    def unembedding(self) -> Unembedding:
+        """The linear layer, whatever the task is."""
+        return Unembedding(self.output.weight, self.output.bias)
+
 
 def sites(config: Config) -> Iterator[Site]:
     """Every site of this network, recorded and derived."""
@@ -155,7 +160,7 @@ def sites(config: Config) -> Iterator[Site]:
         if config.bidirectional:
             yield from sites_of(recurrent_sites(config.kind), "sequence", layer, "reverse")
     if config.task == "next-token":
-        yield site("logits", "sequence")
+        yield from sites_of(("head.input", "logits"), "sequence")
     if config.pool is not None:
         names = ("q", "k", "v", "score.weight", "energy", "scores.raw", "scores.scaled", "scores", "pattern", "z")
         yield from sites_of(names, "sequence", 0, "pool")
@@ -210,13 +215,6 @@ def cell(network: nn.Module, stack: str, layer: int, block: str) -> Recurrent:  
 def part(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module:
     """The recurrent cell of one layer, or the pool."""
     return network.get_submodule("pool") if block == "pool" else cell(network, stack, layer or 0, block)
-
-
-def head(network: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits of the next token."""
-    assert isinstance(network, Network)
-    logits: Tensor = network.output(hidden)
-    return logits
 
 
 def classify(network: nn.Module, config: Config, hidden: Tensor) -> tuple[tuple[str, ...], Tensor] | None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.checkpoint import Rules, own_names
 from engine.errors import CheckpointError
-from engine.models.family import Family, Shape, Tokens, ids
+from engine.models.family import Family, Shape, Tokens, Unembedding, head, ids
 from engine.nn.additive import KINDS, Alignment
 from engine.nn.cache import Cache, further, read_before
 from engine.nn.recurrent import GATES, Recurrent, State, recurrent_sites
@@ -188,6 +188,11 @@ class Seq2Seq(nn.Module):
         read: Tensor = self.decoder(ids, *memory, mask, tap=tap.at("decoder"))
         return read
 
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head, of what is read out at each step."""
+        return Unembedding(self.output.weight, self.output.bias)
+
 
 def sites(config: Config) -> Iterator[Site]:
     """Every site of this network, recorded and derived."""
@@ -207,7 +212,7 @@ def sites(config: Config) -> Iterator[Site]:
         yield from sites_of(cell, "decoder", layer, "cell")
     if not config.looks_first:
         yield from cross
-    yield from sites_of(("readout", "logits"), "decoder")
+    yield from sites_of(("readout", "head.input", "logits"), "decoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -273,13 +278,6 @@ def cell(network: nn.Module, stack: str, layer: int, block: str) -> Recurrent:
 def part(network: nn.Module, stack: str, layer: int | None, block: str) -> nn.Module:
     """The recurrent cell of one layer, or the alignment."""
     return network.get_submodule("decoder.alignment") if block == "cross" else cell(network, stack, layer or 0, block)
-
-
-def head(network: nn.Module, hidden: Tensor) -> Tensor:
-    """Logits of what a forward pass gave."""
-    assert isinstance(network, Seq2Seq)
-    logits: Tensor = network.output(hidden)
-    return logits
 
 
 FAMILY = Family(

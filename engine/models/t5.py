@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
@@ -15,13 +14,14 @@ from engine.errors import CheckpointError
 from engine.models.family import (
     Family,
     Shape,
+    Unembedding,
     encode_source,
+    finish,
     head,
     norm,
     part,
     resume_decoder,
     run_two_stacks,
-    unembed,
 )
 from engine.nn.attention import Attention
 from engine.nn.cache import Cache, further, read_before
@@ -189,10 +189,11 @@ class T5(nn.Module):
         hidden: Tensor = self.decoder(self.token(ids), None, memory, keys, cache=cache, tap=tap.at("decoder"))
         return hidden
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits: (..., model) to (..., vocab)."""
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head: the token embedding once more, of scaled states, where it is tied to it."""
         weight = self.token.weight if self.untied_head is None else self.untied_head.weight
-        return F.linear(hidden * self.logit_scale, weight)
+        return Unembedding(weight, read=lambda hidden: hidden * self.logit_scale)
 
 
 def sites(config: Config) -> Iterator[Site]:
@@ -210,7 +211,7 @@ def sites(config: Config) -> Iterator[Site]:
             yield from sites_of(("norm.scale", *(["gate"] if config.gated else []), *MLP), stack, layer, "mlp")
             yield site("resid.post", stack, layer)
         yield site("norm.scale", stack, None, "final")
-    yield site("logits", "decoder")
+    yield from sites_of(("head.input", "logits"), "decoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -277,7 +278,7 @@ FAMILY = Family(
     part=part,
     norm=norm,
     head=head,
-    unembed=unembed,
+    finish=finish,
     encode=encode_source,
     resume=resume_decoder,
     start=lambda c: c.start,

@@ -11,7 +11,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.checkpoint import Rule, Rules
@@ -19,13 +18,14 @@ from engine.errors import CheckpointError
 from engine.models.family import (
     Family,
     Shape,
+    Unembedding,
     encode_source,
+    finish,
     head,
     norm,
     part,
     resume_decoder,
     run_two_stacks,
-    unembed,
 )
 from engine.nn.attention import Attention
 from engine.nn.cache import Cache, further, read_before
@@ -175,7 +175,7 @@ class Transformer(nn.Module):
         self.encoder = Stack(config, config.layers, decoder=False)
         self.decoder = Stack(config, config.decoder_layers, decoder=True)
         self.head_bias = nn.Parameter(torch.zeros(1, separate or config.vocabulary)) if config.head_bias else None
-        self.scale = config.width**0.5 if config.scaled_embedding else 1.0
+        self.scale = embedding_scale(config)
 
     @property
     def target(self) -> nn.Embedding:
@@ -204,10 +204,15 @@ class Transformer(nn.Module):
         )
         return hidden
 
-    def head(self, hidden: Tensor) -> Tensor:
-        """Logits: (..., model) to (..., vocab)."""
-        logits = F.linear(hidden, self.target.weight)
-        return logits if self.head_bias is None else logits + self.head_bias[0]
+    @property
+    def unembedding(self) -> Unembedding:
+        """The head: the decoder's embedding once more."""
+        return Unembedding(self.target.weight, None if self.head_bias is None else self.head_bias[0])
+
+
+def embedding_scale(config: Config) -> float:
+    """√d_model, by which section 3.4 multiplies embeddings; 1 where a checkpoint does without."""
+    return float(config.width**0.5) if config.scaled_embedding else 1.0
 
 
 def sites(config: Config) -> Iterator[Site]:
@@ -226,7 +231,7 @@ def sites(config: Config) -> Iterator[Site]:
             yield site("resid.post", stack, layer)
         if config.pre_norm:
             yield from sites_of(NORM, stack, None, "final")
-    yield site("logits", "decoder")
+    yield from sites_of(("head.input", "logits"), "decoder")
 
 
 def blocks(config: Config) -> tuple[Block, ...]:
@@ -293,7 +298,8 @@ FAMILY = Family(
     part=part,
     norm=norm,
     head=head,
-    unembed=unembed,
+    finish=finish,
+    embedding_scale=embedding_scale,
     encode=encode_source,
     resume=resume_decoder,
     start=lambda c: c.start,

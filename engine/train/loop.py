@@ -86,7 +86,7 @@ def initialise(network: nn.Module, schedule: Schedule) -> None:
                 module.q.weight.mul_(queries(module))
         if isinstance(module, Recurrent) and module.kind == "lstm":  # its gates are input, forget, candidate, output
             with torch.no_grad():
-                module.cell.bias_ih_l0[module.hidden : 2 * module.hidden] += schedule.forget
+                module.cell.get_parameter("bias_ih_l0")[module.hidden : 2 * module.hidden] += schedule.forget
 
 
 def queries(attention: Attention) -> float:
@@ -95,7 +95,7 @@ def queries(attention: Attention) -> float:
     Adam's steps are of one size, whatever the weight's; T5's own optimizer, Adafactor, takes them in proportion
     (Shazeer & Stern 2018, section 8).
     """
-    return attention.head_dim**-0.5 / attention.scale
+    return float(attention.head_dim**-0.5 / attention.scale)
 
 
 def paces(network: nn.Module, schedule: Schedule) -> dict[int, float]:

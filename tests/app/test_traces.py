@@ -7,6 +7,7 @@ import torch
 from fastapi.testclient import TestClient
 
 import engine
+from app import schemas
 from tests.app.conftest import FLAGSHIP, make, problem
 
 
@@ -87,6 +88,28 @@ def test_heads_are_the_engines(client: TestClient, id: str, flagship: engine.Tra
     found = engine.heads(flagship)
     for name in ("sharpness", "entropy", "peak", "first", "previous", "own"):
         torch.testing.assert_close(torch.tensor(body[name]), getattr(found, name))
+
+
+def test_the_lens_ends_with_what_is_said(client: TestClient, id: str) -> None:
+    made = client.post(
+        "/api/v1/traces", json={"model": "gpt-captions", "text": "Two dogs are running through the"}
+    ).json()
+    url = f"/api/v1/traces/{made['id']}/lens"
+    body = client.get(url).json()
+    assert schemas.Lens.model_validate(body, strict=True).model_dump(mode="json") == body
+    (asked,) = made["prediction"]["positions"]
+    assert (body["stack"], body["position"]) == ("decoder", asked["position"])
+    assert [guess["layers"] for guess in body["guesses"]] == [0, 1, 2, 3, 4]
+    last = body["guesses"][-1]
+    told = [(one["token"]["id"], pytest.approx(one["probability"])) for one in last["top"]]
+    assert told == [(one["id"], one["probability"]) for one in asked["top"][:5]]
+    assert last["of_said"] == last["top"][0]["probability"]
+    assert body["said"] == last["top"][0]["token"]
+    earlier = client.get(url, params={"position": 2, "top": 2}).json()
+    assert earlier["position"] == 2
+    assert {len(guess["top"]) for guess in earlier["guesses"]} == {2}
+    assert problem(client.get(url, params={"position": 99}), 422)["axis"] == "position"
+    assert "no head" in problem(client.get(f"/api/v1/traces/{id}/lens"), 404)["detail"]
 
 
 def test_arithmetic_adds_up(client: TestClient, id: str) -> None:

@@ -28,7 +28,11 @@ EVERY = {
     "layers": ["layer-0-self", "layer-0-mlp", "layer-1", "layer-2", "growth"],
 }
 MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
-    ("tiny-bert-mlm", {"text": MASKED}, {"attention": ["project", *HEAD, *WHOLE], "network": ["positions", "say"]}),
+    (
+        "tiny-bert-mlm",
+        {"text": MASKED},
+        {"attention": ["project", *HEAD, *WHOLE], "network": ["positions", "logit", "say"]},
+    ),
     ("tiny-bert-tokens", {}, {"attention": ["project", *HEAD], "network": ["tokens", "embed", "enter", "say"]}),
     ("tiny-roberta", {}, {"attention": ["project", *HEAD, *WHOLE], "network": EVERY["layers"]}),
     (
@@ -36,7 +40,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         {"query": 3},
         {
             "attention": ["scale", "mask", "softmax", *WHOLE],
-            "network": ["positions", "say"],
+            "network": ["positions", "logit", "say"],
             "generation": ["again", "keep", "cache"],
         },
     ),
@@ -45,7 +49,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
         {"query": 3},
         {
             "attention": ["product", "turn", "mask", *WHOLE],
-            "network": ["positions", "say"],
+            "network": ["positions", "logit", "say"],
             "generation": ["choose-0", "cache"],
         },
     ),
@@ -75,7 +79,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "tiny-lstm",
         {"target": TARGET},
-        {"time": ["gates", "cell", "bridge", "through", "say"], "backwards": ["backward", "reach"]},
+        {"time": ["gates", "cell", "bridge", "through", "logit", "say"], "backwards": ["backward", "reach"]},
     ),
     (
         "tiny-luong",
@@ -89,7 +93,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
             "attention": ["matrices", "project", "add", "match", "softmax", "sum", "pattern"],
             "translation": ["encode", "word-2"],
         }
-        | {"time": ["gates", "cell", "bridge", "alpha", "say"], "backwards": ["reach"]},
+        | {"time": ["gates", "cell", "bridge", "alpha", "logit", "say"], "backwards": ["reach"]},
     ),
     ("tiny-sentiment", {}, {"attention": ["matrices", "add", "sum"], "time": ["cell", "say"], "backwards": ["reach"]}),
     ("tiny-numbers", {"text": "1 1 2 3 5"}, {"time": ["hidden", "say"], "backwards": ["reach"]}),
@@ -97,7 +101,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "tiny-rnn",
         {},
-        {"time": ["matrices", "hidden", "states", "say"], "backwards": ["forward", "reach"], "generation": []},
+        {"time": ["matrices", "hidden", "states", "logit", "say"], "backwards": ["forward", "reach"], "generation": []},
     ),
 ]
 
@@ -236,6 +240,63 @@ def test_a_row_of_w_times_x_is_a_number_of_q(visit: Open, model: str, more: dict
     assert total + sum(numbers(made.get("+ b", ""))) == pytest.approx(value, rel=1e-4, abs=1e-5)
     (source,) = seen.page.eval_on_selector_all("td[data-source]", "all => all.map(o => o.dataset.source)")
     assert Api(seen, {"text": SOURCE, "model": model} | only(more)).at(source)[0] == pytest.approx([value], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("bert-captions", {"text": "a dog runs through the [MASK] ."}),
+        ("gpt-captions", {"text": "Two dogs are running through the"}),
+        ("tiny-marian", {}),
+        ("tiny-t5", {}),
+        ("tiny-gru", {"target": TARGET}),
+        ("gru-captions", {"text": "Two dogs are running through the"}),
+    ],
+)
+def test_the_likeliest_word_is_a_row_of_w_u_times_what_the_head_reads(
+    visit: Open, model: str, more: dict[str, Any]
+) -> None:
+    story = {"view": "steps", "at": "logit", "story": "time" if model in ("tiny-gru", "gru-captions") else "network"}
+    seen = visit({"text": SOURCE} | more | {"model": model, "form": "table"} | story, **STILL)
+    assert step(seen) == "logit"
+    made = dict(seen.page.evaluate(LINES))
+    read, weights, products = (numbers(made[name]) for name in ("h", "W_U", "products"))
+    assert [a * b for a, b in zip(read, weights, strict=True)] == pytest.approx(products, rel=1e-5, abs=1e-7)
+    (total,), (value,) = numbers(made["∑"]), numbers(made["= ℓ"])
+    assert total == pytest.approx(sum(products), rel=1e-4, abs=1e-5)
+    assert total + sum(numbers(made.get("+ b", ""))) == pytest.approx(value, rel=1e-4, abs=1e-4)
+    press(seen, "ArrowRight")
+    first = numbers(seen.page.evaluate(LINES)[0][1])  # the logit of the likeliest word
+    assert first == pytest.approx([value], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [("gpt-captions", "Two dogs are running through the"), ("bert-captions", "a dog runs through the [MASK] .")],
+)
+def test_the_lens_is_the_apis(visit: Open, model: str, text: str) -> None:
+    seen = visit({"text": text, "model": model, "view": "steps", "story": "network", "at": "lens"}, **STILL)
+    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": model, "text": text}).json()
+    (asked,) = trace["prediction"]["positions"]
+    wanted = httpx.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": asked["position"]}).json()
+    lines = seen.page.locator(".scene .line:has(.part.token)")
+    assert lines.locator(".part.token").all_inner_texts() == [
+        guess["top"][0]["token"]["text"].strip() for guess in wanted["guesses"]
+    ]
+    titles = lines.locator(".part.number .number").evaluate_all("all => all.map(o => o.title.split(': ').pop())")
+    shown = numbers(" ".join(titles))
+    exact = [guess["of_said"] for guess in wanted["guesses"]]
+    assert shown == pytest.approx(exact, rel=1e-5)
+    assert shown[-1] == pytest.approx(asked["top"][0]["probability"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("model", "scale"), [("transformer-fr-en", "256"), ("gpt-captions", "")])
+def test_the_formula_of_the_embedding_says_its_scale(visit: Open, model: str, scale: str) -> None:
+    at = "encoder-embed" if scale else "embed"
+    seen = visit({"text": SOURCE, "model": model, "view": "steps", "story": "network", "at": at}, **STILL)
+    assert step(seen) == at
+    assert seen.page.locator(".steps math msqrt").all_text_contents() == ([scale] if scale else [])
+    assert ("√256" in seen.page.inner_text(".steps")) is bool(scale)
 
 
 def only(more: dict[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 import engine
 from engine.errors import BadIndex, BadInput, UnknownParameter, UnknownSite
 from engine.nn.recurrent import GATES
+from engine.tap import SILENT
 
 TEXT = "two dogs run in the snow"
 NUMBERS = "1 1 2 3 5"
@@ -139,6 +140,49 @@ def test_the_letters_of_additive_attention_make_its_keys_and_scores(load: Load) 
     )
 
 
+HEADS = (
+    *("tiny-gpt2", "tiny-llama", "tiny-bert-mlm", "tiny-roberta", "tiny-t5", "tiny-marian", "tiny-rnn"),
+    *("tiny-gru", "tiny-luong", "transformer-fr-en", "seq2seq-fr-en", "bert-captions"),
+)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_w_u_times_what_the_head_reads_is_every_logit(load: Load, name: str) -> None:
+    model = load(name)
+    trace = engine.trace(model, TEXT)
+    stack = model.family.stacks[-1]
+    found = letters(model, stack, None, "head")
+    read = trace[f"{stack}.head.input"]
+    assert dict(zip(("position", "model"), read.shape, strict=True)) == trace.sizes(f"{stack}.head.input")
+    assert set(found) - {"b_U"} == {"W_U"}
+    logits = read @ found["W_U"].T + found.get("b_U", torch.zeros(()))
+    torch.testing.assert_close(logits, trace[f"{stack}.logits"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(trace.slice(f"{stack}.head.input", position=[-1], model=[3, 5]), read[-1:, [3, 5]])
+    with torch.inference_mode():
+        hidden = model.family.run(model.network, trace.tokens, SILENT)
+        assert model.family.head is not None
+        own = model.family.head(model.network, hidden)[0]
+    torch.testing.assert_close(logits, own, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "stack", "table"),
+    [
+        ("transformer-fr-en", "encoder", "token.weight"),
+        ("transformer-fr-en", "decoder", "token.weight"),
+        ("tiny-gpt2", "decoder", "token.weight"),
+        ("tiny-t5", "encoder", "token.weight"),
+    ],
+)
+def test_rows_of_the_embedding_enter_at_their_scale(load: Load, name: str, stack: str, table: str) -> None:
+    model = load(name)
+    trace = engine.trace(model, TEXT)
+    rows = model.weight(table).flatten(1)[[token.id for token in trace.tokens[stack]]]
+    scale = model.family.embedding_scale(model.config)
+    assert scale == (16 if name == "transformer-fr-en" else 1)
+    torch.testing.assert_close(trace[f"{stack}.embed.token"], rows * scale)
+
+
 @pytest.mark.parametrize("name", ["minilm", "tiny-llama", "tiny-t5", "tiny-marian", "tiny-gru", "tiny-lstm-tagger"])
 def test_every_parameter_is_named_once_with_axes_that_are_its_shape(load: Load, name: str) -> None:
     model = load(name)
@@ -150,7 +194,8 @@ def test_every_parameter_is_named_once_with_axes_that_are_its_shape(load: Load, 
     lettered = [(p.stack, p.layer, p.block, p.letter) for p in model.learned.values() if p.letter]
     assert len(set(lettered)) == len(lettered)
     sites = [s for s in model.sites.values() if s.block and not s.name.startswith("bias")]
-    assert {(s.stack, s.layer, s.block) for s in sites} == {place[:3] for place in lettered}
+    heads = {(model.family.stacks[-1], None, "head")} if model.predicts else set()
+    assert {(s.stack, s.layer, s.block) for s in sites} | heads == {place[:3] for place in lettered}
 
 
 def test_a_part_is_the_part_of_the_whole(load: Load) -> None:

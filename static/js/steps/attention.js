@@ -7,6 +7,7 @@ import { frac, lines as below, math, primed, row, sqrt, sub, sum as over, sup, w
 import { bar, line, matrix, number, op, span, strip, words } from "./parts.js";
 import { around, askingState, chip, has, hidden, memoryOf, named, normOf, quoted, streamsOf } from "./subject.js";
 import { learned, normalisation, parameter, sheet } from "./learned.js";
+import { comesTo, productLines } from "./product.js";
 import { added, at, one, tensor, times, whole } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
@@ -149,32 +150,26 @@ function product({ attention, query }, needs, read) {
   function largest(got) {
     const index = got.q.data.reduce((top, x, i, all) => (Math.abs(x) > Math.abs(all[top]) ? i : top), 0);
     const x = read(got);
-    const weights = got.W_Q.data.subarray(index * x.length, (index + 1) * x.length);
-    const products = Float32Array.from(x, (value, i) => value * weights[i]);
-    return { index, x, weights, products, sum: x.reduce((sum, value, i) => sum + value * weights[i], 0), bias: got.b_Q?.data[index] };
+    return { index, of: { read: x, row: got.W_Q.data.subarray(index * x.length, (index + 1) * x.length), bias: got.b_Q?.data[index] } };
   }
   return {
     id: "product",
     title: t("att.product"),
     sentence: t("att.product-line", { token: who }),
     formula(got) {
-      const { index, sum, bias } = largest(got);
-      const added = bias === undefined ? [] : ["+", sub("b", String(index))];
-      const total = bias === undefined ? [written(sum)] : [written(sum), bias < 0 ? "−" : "+", written(Math.abs(bias)), "=", written(got.q.data[index])];
-      return below([sub("q", String(index)), "=", over("j"), row(sub("W", row(String(index), ",", "j")), sub("x", "j")), ...added], ["=", ...total]);
+      const { index, of } = largest(got);
+      const added = of.bias === undefined ? [] : ["+", sub("b", String(index))];
+      return below([sub("q", String(index)), "=", over("j"), row(sub("W", row(String(index), ",", "j")), sub("x", "j")), ...added], comesTo(of, got.q.data[index], written));
     },
     needs,
     scene(got) {
-      const { index, x, weights: across, products, sum, bias } = largest(got);
-      const lines = [
-        line([words("x"), strip({ name: t("att.what-is-read", { token: label(attention.queries[query]) }), values: x, key: "x normalised" }), words("")]),
-        line([words(t("att.row-label", { index })), strip({ name: t("att.row-of", { index }), values: across, key: "W_Q" }), words("")]),
-        line([words(t("att.products")), strip({ name: t("inspector.products"), values: products, key: "products", from: "x normalised", result: true }), words("")]),
-        line([words("∑"), words(t("att.sum-of-them")), number({ name: t("parts.sum"), value: sum, key: "sum", from: "products", result: true })]),
-      ];
-      if (bias !== undefined) lines.push(line([words("+ b"), words(t("att.learned-number")), number({ name: t("parts.bias"), value: bias, key: "bias" })]));
-      lines.push(line([words(`= q ${index}`), words(t("att.such-numbers", { count: got.q.data.length })), number({ name: t("att.number-of-q", { index }), ...one(needs.q, got.q, "head_dim", index), key: "q", from: "sum", strong: true, result: true })], { lit: true }));
-      return { columns: ["label", "wide", "number"], lines };
+      const { index, of } = largest(got);
+      const names = {
+        read: { label: "x", name: t("att.what-is-read", { token: label(attention.queries[query]) }), key: "x normalised" },
+        row: { label: t("att.row-label", { index }), name: t("att.row-of", { index }), key: "W_Q" },
+      };
+      const made = { label: `= q ${index}`, says: t("att.such-numbers", { count: got.q.data.length }), name: t("att.number-of-q", { index }), ...one(needs.q, got.q, "head_dim", index), key: "q" };
+      return { columns: ["label", "wide", "number"], lines: productLines(of, names, made) };
     },
   };
 }

@@ -31,7 +31,7 @@ export function networkSteps(subject) {
     const token = stack === asks ? query : stack === offers ? key : 0;
     /** @type {Place} */
     const place = { stack, layers, tokens, token, ...around(tokens.length, token, most) };
-    const all = [cut(place), embed(place), ...positions(subject, place), ...entrance(subject, place), ...blocks(subject, place, 0), ...Array.from({ length: layers - 1 }, (_, i) => layer(subject, place, i + 1)), growth(subject, place)];
+    const all = [cut(place), embed(subject, place), ...positions(subject, place), ...entrance(subject, place), ...blocks(subject, place, 0), ...Array.from({ length: layers - 1 }, (_, i) => layer(subject, place, i + 1)), growth(subject, place)];
     return stacks.length < 2 ? all : all.map((one) => ({ ...one, id: i < stacks.length - 1 ? `${stack}-${one.id}` : one.id, title: t("net.in-stack", { stack: t(`stack.${stack}`), title: one.title }) }));
   });
   return steps.length ? [...steps, ...sayingSteps(subject, stacks.at(-1) === asks ? query : undefined)] : [];
@@ -56,15 +56,16 @@ function cut(place) {
   };
 }
 
-/** @param {Place} place @returns {Step} */
-function embed(place) {
+/** @param {Subject} subject @param {Place} place @returns {Step} */
+function embed({ model }, place) {
   const { stack, tokens, first, last } = place;
+  const scaled = model.embedding_scale !== 1;
   const need = tensor(`${stack}.embed.token`, { position: `${first}-${last}` });
   return {
     id: "embed",
     title: t("net.embed"),
-    sentence: t("net.embed-line"),
-    formula: () => math(sub("e", "i"), "=", row("E", "[", sub("t", "i"), "]")),
+    sentence: scaled ? `${t("net.embed-line")} ${t("net.embed-scaled", { width: model.width })}` : t("net.embed-line"),
+    formula: () => math(sub("e", "i"), "=", ...(scaled ? [sqrt(String(model.width))] : []), row("E", "[", sub("t", "i"), "]")),
     needs: { need },
     scene(got) {
       const top = span(got.need.data);

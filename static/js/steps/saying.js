@@ -2,10 +2,13 @@
 /** What a network says in the end: the next word, a masked word, a class, or a number. */
 import { label, textOf } from "../trace.js";
 import { t } from "../words.js";
-import { frac, math, row, sub, sum, sup } from "./math.js";
-import { bar, line, number, op, token } from "./parts.js";
-import { has, MOST, quoted } from "./subject.js";
-import { one, tensor } from "./tensors.js";
+import { number as written } from "../format.js";
+import { learned, parameter } from "./learned.js";
+import { frac, lines as below, math, row, sub, sum, sup, words as plain } from "./math.js";
+import { bar, line, number, op, token, words } from "./parts.js";
+import { comesTo, productLines } from "./product.js";
+import { has, memoryOf, MOST, quoted } from "./subject.js";
+import { one, tensor, whole } from "./tensors.js";
 
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
@@ -14,13 +17,13 @@ import { one, tensor } from "./tensors.js";
 const SHOWN = 8;
 
 /** @param {Subject} subject @param {number} [asked] the position that is in focus @returns {Step[]} */
-export function sayingSteps({ model, trace }, asked) {
-  const { prediction } = trace;
+export function sayingSteps(subject, asked) {
+  const { prediction } = subject.trace;
   if (!prediction) return [];
-  const tokens = trace.tokens[prediction.stack];
+  const tokens = subject.trace.tokens[prediction.stack];
   const at = prediction.positions?.find(({ position }) => position === asked) ?? prediction.positions?.at(-1);
   const logits = `${prediction.stack}.logits`;
-  if (at) return [wordStep("say", tokens, at, has(/** @type {Subject} */ ({ model, trace }), logits) ? tensor(logits, { position: at.position }) : null)];
+  if (at) return [...lensStep(subject, prediction.stack, at), ...logitStep(subject, prediction.stack, at), wordStep("say", tokens, at, has(subject, logits) ? tensor(logits, { position: at.position }) : null)];
   if (prediction.labels) return [shares("say", t("say.class"), t("say.class-line"), prediction.labels.map(({ label: name, probability }) => ({ name, probability })))];
   if (prediction.token_labels) return [shares("say", t("say.class-each"), t("say.class-each-line"), prediction.token_labels.slice(0, MOST).map(({ label: name, probability }, i) => ({ name: `${label(tokens[i])}: ${name}`, probability })))];
   if (prediction.number !== undefined) {
@@ -28,6 +31,77 @@ export function sayingSteps({ model, trace }, asked) {
     return [{ id: "say", title: t("say.number"), sentence: t("say.number-line"), needs: {}, scene: () => ({ columns: ["token", "number"], lines: [line([token({ text: t("say.next") }), number({ name: t("say.network"), value, strong: true, result: true })], { lit: true })] }) }];
   }
   return [];
+}
+
+/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
+function lensStep(subject, stack, { position, top: [likeliest] }) {
+  if (!memoryOf(subject, stack)) return [];
+  const read = quoted(subject.trace.tokens[stack][position]);
+  /** @type {import("./tensors.js").Need} */
+  const need = { path: "lens", pick: { position, top: 1 }, json: true };
+  return [
+    {
+      id: "lens",
+      title: t("say.lens"),
+      sentence: t("say.lens-line", { token: read, word: `“${textOf(/** @type {any} */ (likeliest))}”` }),
+      formula: () => math("p", "=", plain("softmax"), "(", plain("head"), "(", sub("x", "l"), ")", ")"),
+      needs: { lens: need },
+      scene(got) {
+        const { said, guesses } = got.lens.body;
+        const word = textOf(said);
+        return {
+          columns: ["label", "token", "number", "bar"],
+          titles: ["", t("say.lens-guess"), `p(${word})`, ""],
+          lines: guesses.map((/** @type {any} */ { layers, top: [first], of_said }, /** @type {number} */ i) =>
+            line(
+              [
+                words(layers ? t("say.after-layer", { layer: layers - 1 }) : t("say.before-layers")),
+                token({ text: textOf(first.token), quiet: first.token.id !== said.id, key: `guess ${i}`, result: true }),
+                number({ name: t("say.share-of", { word }), value: of_said, strong: first.token.id === said.id, result: true }),
+                bar({ name: t("say.share-of", { word }), value: of_said, top: 1, result: true }),
+              ],
+              { lit: i === guesses.length - 1 },
+            ),
+          ),
+        };
+      },
+    },
+  ];
+}
+
+/** The likeliest word's logit: what the head reads, times the word's row of W_U. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
+function logitStep(subject, stack, { position, top: [likeliest] }) {
+  const place = /** @type {[string, null, string]} */ ([stack, null, "head"]);
+  const pick = { vocab: likeliest.id };
+  const [weight, bias] = ["W_U", "b_U"].map((letter) => learned(subject, parameter(subject, place, letter), pick));
+  if (!weight || !has(subject, `${stack}.head.input`)) return [];
+  /** @type {Record<string, import("./tensors.js").Need>} */
+  const needs = { read: tensor(`${stack}.head.input`, { position }), row: weight, logit: tensor(`${stack}.logits`, { position, vocab: likeliest.id }) };
+  if (bias) needs.bias = bias;
+  const [word, who] = [textOf(/** @type {any} */ (likeliest)), subject.trace.tokens[stack][position]];
+  const read = quoted(who);
+  /** @param {import("./tensors.js").All} got */
+  const of = (got) => ({ read: got.read.data, row: got.row.data, bias: got.bias?.data[0] });
+  return [
+    {
+      id: "logit",
+      title: t("say.logit"),
+      sentence: t("say.logit-line", { token: read, word: `“${word}”` }),
+      formula(got) {
+        const said = plain(word);
+        return below([sub("ℓ", said), "=", sum("j"), row(sub("W", row(plain(word), ",", "j")), sub("h", "j")), ...(bias ? ["+", sub("b", plain(word))] : [])], comesTo(of(got), got.logit.data[0], written));
+      },
+      needs,
+      scene(got) {
+        const names = {
+          read: { label: "h", name: t("say.read", { token: read }), key: "after", source: whole(needs.read, got.read).source },
+          row: { label: "W_U", name: t("say.row-of", { word }), key: "W_U", source: whole(needs.row, got.row).source },
+        };
+        const made = { label: "= ℓ", says: t("say.logit-of", { word }), name: t("parts.logit"), value: got.logit.data[0], source: whole(needs.logit, got.logit).source, key: `logit ${likeliest.id}` };
+        return { columns: ["label", "wide", "number"], lines: productLines(of(got), names, made) };
+      },
+    },
+  ];
 }
 
 /** @param {string} id @param {string} title @param {string} sentence @param {{name: string, probability: number}[]} all @returns {Step} */

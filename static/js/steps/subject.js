@@ -9,7 +9,7 @@ import { tensor } from "./tensors.js";
 
 /**
  * @typedef {object} Subject
- * @property {{id: string, name: string, family: string, sites: SiteRow[], generates: boolean | null, width: number, learned: import("./learned.js").Parameter[]}} model
+ * @property {{id: string, name: string, family: string, sites: SiteRow[], generates: boolean | null, width: number, embedding_scale: number, learned: import("./learned.js").Parameter[]}} model
  * @property {import("../trace.js").TraceBody} trace
  * @property {import("../trace.js").Attention | null} attention the block in focus
  * @property {number} layer

@@ -2,8 +2,8 @@
 /** Where the numbers of a storyboard come from: addresses in a trace, and what the server answered. */
 
 /** @typedef {Record<string, number | string | undefined>} Pick places along named axes; the other axes are whole */
-/** @typedef {{path: string, pick: Pick, trace?: import("../trace.js").TraceBody, body?: object}} Need a part of a trace, such as tensors/encoder.5.self.q with head 11; trace: another than the one at hand; of a model where the path begins with models; body: the trace of another text instead */
-/** @typedef {{shape: number[], data: Float32Array, body?: import("../trace.js").TraceBody}} Got */
+/** @typedef {{path: string, pick: Pick, trace?: import("../trace.js").TraceBody, body?: object, json?: boolean}} Need a part of a trace, such as tensors/encoder.5.self.q with head 11; trace: another than the one at hand; of a model where the path begins with models; body: the trace of another text instead; json: what is there is no tensor */
+/** @typedef {{shape: number[], data: Float32Array, body?: any}} Got body: of what is no tensor */
 /** @typedef {Record<string, Got>} All what was needed, by the names that a step gives */
 /** @typedef {{values: Float32Array, source: string}} Numbers with the address that they can be read at again */
 

@@ -199,6 +199,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
       return { shape, data: /** @type {Float32Array} */ (data) };
     }
     if (need.body) return { shape: [], data: new Float32Array(), body: await api.post(need.path, need.body, channel) };
+    if (need.json) return { shape: [], data: new Float32Array(), body: await api.json(`traces/${trace}/${need.path}`, need.pick, channel) };
     const { shape, data } = await api.tensor(`traces/${trace}/${need.path}`, need.pick, channel);
     return { shape, data: /** @type {Float32Array} */ (data) };
   }
@@ -401,7 +402,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     numbers() {
       const step = board?.steps[index];
       if (!board || !step || !got || !scene) return null;
-      const parts = Object.entries(step.needs).filter(([name, need]) => got?.[name] && !need.body);
+      const parts = Object.entries(step.needs).filter(([name, need]) => got?.[name] && !need.body && !need.json);
       const { model, text } = scene.trace;
       return { about: { model, text, storyboard: board.id, step: step.id, title: step.title, sentence: step.sentence }, tensors: parts.map(([name, need]) => ({ name, source: href(need), shape: got[name].shape, data: got[name].data })) };
     },
