@@ -35,11 +35,14 @@ def bucketed(examples: Sequence[Example], tokens: int, seed: str) -> list[list[i
 
 def positions(example: Example, lengths: Sequence[int]) -> int:
     """How many positions the network computes, once where fields stand side by side."""
-    return sum(length for name, length in zip(example, lengths, strict=True) if name not in (*WANTED, "segments"))
+    return sum(length for name, length in zip(example, lengths, strict=True) if name not in BESIDE)
 
 
 WANTED = ("said", "label", "follows", "number")
 """The fields that hold what should come out."""
+
+BESIDE = (*WANTED, "segments", "weight")
+"""The fields that no position of the network is for."""
 
 
 def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -29,6 +29,11 @@ def in_epoch(epoch: int, value: float | list[float]) -> float:
     return value[min(epoch, len(value) - 1)] if isinstance(value, list) else value
 
 
+def copies(share: float, draw: random.Random) -> int:
+    """How often an example comes in an epoch, of which a `share` comes: the whole of it, and once more by chance."""
+    return int(share) + (draw.random() < share % 1)
+
+
 @dataclass(frozen=True)
 class Trainee:
     """A network in training, and what knows how to use it."""
@@ -124,7 +129,7 @@ class Translate:
     `labelled` sentences, whose target is the label in `words`, and sentences with `gaps`, whose target is the word.
     A source's `share` and the tokens of the `longest` side may be lists, one number for each epoch and the last one for
     all that follow: among few words the right one is soon found, and longer sentences follow (as in Platanios et al.
-    2019).
+    2019). So may a source's `weight`, a whole number: a task whose targets are short counts for little otherwise.
     """
 
     def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
@@ -146,11 +151,15 @@ class Translate:
 
     def examples(self, epoch: int) -> Sequence[Example]:
         draw = random.Random(f"{self.seed} examples {epoch}")
-        longest, pairs = in_epoch(epoch, self.longest), []
+        longest, pairs, weights = in_epoch(epoch, self.longest), [], []
         for source, those in self.sets:
             share = in_epoch(epoch, source.get("share", 1))
-            pairs += [gap(pair, draw) for pair in those if draw.random() < share]
+            some = [gap(pair, draw) for pair in those for _ in range(copies(share, draw))]
+            pairs += some
+            weights += [in_epoch(epoch, source.get("weight", 1))] * len(some)
         found = [self.example(*(self.drawn(side, draw) for side in pair)) for pair in pairs]
+        if any(weight != 1 for weight in weights):
+            found = [{**one, "weight": [weight]} for one, weight in zip(found, weights, strict=True)]
         return [one for one in found if len(one["source"]) <= longest and len(one["said"]) <= longest]
 
     def drawn(self, text: str, draw: random.Random) -> list[int]:
@@ -164,7 +173,11 @@ class Translate:
         memory = model.network.encode(batch["source"], seen, tap=tap)  # type: ignore[operator]
         hidden = model.network.decode(batch["given"], memory, seen, tap=tap)  # type: ignore[operator]
         wanted = batch["said"] != IGNORED
-        return cross_entropy(model.logits(hidden[wanted]), batch["said"][wanted], smoothing)
+        hidden, said = hidden[wanted], batch["said"][wanted]
+        if "weight" in batch:  # as if each of these had been said so many times
+            times = batch["weight"].expand(wanted.shape)[wanted]
+            hidden, said = hidden.repeat_interleave(times, 0), said.repeat_interleave(times)
+        return cross_entropy(model.logits(hidden), said, smoothing)
 
     def score(self, model: Trainee) -> float:
         import sacrebleu  # noqa: PLC0415 (an extra, and slow to import)
