@@ -467,6 +467,28 @@ def test_short_sentences_may_come_first_and_sources_come_and_go(data: Path, tmp_
     assert epochs[2] != epochs[3], "drawn anew"
 
 
+def test_a_source_may_come_more_than_once_and_count_for_more(data: Path, tmp_path: Path) -> None:
+    (source,) = tiny().train
+    made = replace(tiny(), train=(source, {**source, "prefix": "chat ", "share": [1, 2.5], "weight": [1, 4]}))
+    run = start(made, data, tmp_path)
+    first, second = (run.objective.examples(epoch) for epoch in (0, 1))
+    assert len(first) == 40
+    assert all("weight" not in one for one in first)
+    heavy = [one for one in second if one["weight"] == [4]]
+    assert [one["weight"] for one in second].count([1]) == 20
+    assert 2 * 20 < len(heavy) < 3 * 20
+
+    def cost(examples: list[Any]) -> tuple[float, int]:
+        loss, count = run.objective.loss(run.model, collate(examples), SILENT, 0.1)
+        return float(loss.detach()), count
+
+    light = next(one for one in second if one["weight"] == [1])
+    (a, n), (b, m) = cost([light]), cost([{**heavy[0], "weight": [1]}])
+    total, count = cost([light, heavy[0]])
+    assert count == n + 4 * m
+    assert total == pytest.approx(a + 4 * b, rel=1e-5)
+
+
 def test_masked_words(data: Path, tmp_path: Path) -> None:
     objective = start(tiny("bert"), data, tmp_path).objective
     assert isinstance(objective, MaskedWords)
