@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -131,6 +131,33 @@ def test_a_frame_on_a_site_that_may_shows_the_picture_alone(
         expect(frame.locator("#readout")).to_contain_text("because")
         assert page.evaluate("() => history.length") == before, "going back is the other page's"
         expect(whole).to_have_attribute("href", re.compile("query=9"))
+
+
+def test_a_small_frame_shows_both_panes_alike(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(SIDES)}", size=(390, 844)).page
+    left, right = (page.locator(f"{pane} canvas.cells").bounding_box() for pane in ("#view", "#beside"))
+    assert left is not None
+    assert right is not None
+    assert abs(left["height"] - right["height"]) < 4
+    assert left["height"] > 100
+
+
+def test_a_frame_of_two_panes_asks_for_nothing_that_it_lacks(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(SIDES)}").page
+    expect(page.locator("#readout")).to_contain_text("0.647")
+    expect(page.locator("#why")).to_be_hidden()
+    foot, credit = (page.locator(part).bounding_box() for part in (".foot", ".credit"))
+    assert foot is not None
+    assert credit is not None
+    assert credit["y"] - foot["y"] - foot["height"] < 16, "nothing empty between them"
+
+
+def test_the_readout_stands_below_a_map_on_a_phone(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(AT_IT)}", size=(390, 844)).page
+    cells, readout = (page.locator(part).bounding_box() for part in ("canvas.cells", "#readout"))
+    assert cells is not None
+    assert readout is not None
+    assert readout["y"] - cells["y"] - cells["height"] < 100
 
 
 def _overflow(frame: FrameLocator) -> tuple[int, int]:
@@ -644,6 +671,21 @@ def test_what_is_too_large_for_a_file_is_said(visit: Open) -> None:
     seen.page.click("#export-button")
     seen.page.get_by_role("menuitem", name="HTML").click()
     expect(seen.page.locator("#toast")).to_contain_text("a file may hold")
+
+
+@pytest.mark.parametrize("view", ["heat map", "two panes", "steps"])
+def test_a_projected_file_is_the_picture_alone(visit: Open, from_disk: Any, tmp_path: Path, view: str) -> None:
+    opened = from_disk(downloaded(visit(PICTURES[view]), "HTML", tmp_path), 1280, 720)
+    page = opened.page
+    expect(page.locator(".focus > .controls")).to_be_visible()
+    page.keyboard.press("p")
+    opened.ready()
+    for gone in (".focus > .controls", ".credit"):
+        expect(page.locator(gone)).to_be_hidden()
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 1280
+    page.keyboard.press("Escape")
+    for back in (".focus > .controls", ".credit"):
+        expect(page.locator(back)).to_be_visible()
 
 
 def test_a_file_on_a_small_screen(visit: Open, from_disk: Any, tmp_path: Path) -> None:
