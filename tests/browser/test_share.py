@@ -177,6 +177,34 @@ def test_every_other_frame_stays_empty(elsewhere: tuple[Page, str, Path], path: 
         assert page.frames[1].locator("canvas").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        ((), "No site may show it yet: HEADLIGHT_EMBED lists those that may."),
+        (
+            ("https://school.example", "https://blog.example"),
+            "Sites that may show it: https://school.example, https://blog.example",
+        ),
+        (("*",), "Any site may show it."),
+        (("https://school.example", "*"), "Any site may show it."),
+    ],
+)
+def test_the_dialog_says_which_sites_may_show_it(
+    elsewhere: tuple[Page, str, Path], allowed: tuple[str, ...], said: str
+) -> None:
+    """And the browser agrees: another site's frame shows the picture where any may, and stays empty else."""
+    page, url, folder = elsewhere
+    with served(Settings(embed=allowed)) as server:
+        page.goto(f"{server}/#{urlencode(AT_IT)}")
+        page.locator("html[data-ready=true]").wait_for(state="attached")
+        page.click("#share")
+        expect(page.locator("#sharing-embed")).to_have_text(said)
+        expect(page.locator("#sharing-embed")).to_be_visible()
+        (folder / "index.html").write_text(f"<!doctype html>{page.input_value('#sharing-frame')}")
+        page.goto(url, wait_until="networkidle")
+        expect(page.frame_locator("iframe").locator("canvas.cells")).to_have_count(int("*" in allowed))
+
+
 # ---------------------------------------------------------------- pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
