@@ -6,6 +6,7 @@ or as the permalink itself, and what further presses of a clicker change about i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,12 +26,16 @@ from engine.errors import nearest
 
 LARGEST = 256 * 1024  # bytes; notes for a whole term stay below it
 
+HOLE = re.compile(r"\{(weight|percent|query|key|number|class|certainty)\}")
+"""What stands in a text for a number of the picture; static/js/present/places.js fills it."""
+
 Fields = Mapping[str, str]
 
 
 class SlideFile(Strict):
     """A slide as it is written."""
 
+    title: str = Field(default="", max_length=200)
     text: str = Field(min_length=1, max_length=400)
     show: dict[str, str]
     steps: list[dict[str, str]] = Field(default_factory=list, max_length=100)
@@ -70,12 +75,18 @@ class LessonFile(Strict):
 
 @dataclass(frozen=True)
 class Slide:
-    """`states` are the addresses, without `#`, of what is shown at first and after each further press of a key."""
+    """`title` is what lists call it; `states` are the addresses, without `#`, of what each press of a key shows."""
 
+    title: str
     text: str
     notes: str
     states: tuple[str, ...]
     model: str
+
+    @cached_property
+    def title_html(self) -> str:
+        """What lists call it as HTML, without elements of its own."""
+        return str(_markdown().renderInline(self.title))
 
     @cached_property
     def text_html(self) -> str:
@@ -102,6 +113,11 @@ class Lesson:
     def models(self) -> tuple[str, ...]:
         """Ids of every model it shows, each once."""
         return tuple(dict.fromkeys(slide.model for slide in self.slides))
+
+    @property
+    def steps(self) -> int:
+        """How many pictures it shows, one after the other."""
+        return sum(len(slide.states) for slide in self.slides)
 
 
 class Lessons:
@@ -177,7 +193,8 @@ def _slide(written: SlideFile) -> Slide:
     states = [dict(written.show)]
     for change in written.steps:
         states.append(states[-1] | change)
-    return Slide(written.text, written.notes, tuple(map(urlencode, states)), written.show["model"])
+    title = written.title or HOLE.sub("…", written.text.strip())
+    return Slide(title, written.text, written.notes, tuple(map(urlencode, states)), written.show["model"])
 
 
 def _state(value: object) -> object:

@@ -309,7 +309,7 @@ def _numbers(value: Any) -> Any:
 def lesson_row(name: str, found: Lesson | LessonBroken) -> Json:
     """See `schemas.LessonRow`."""
     if isinstance(found, LessonBroken):
-        empty = {"title": name, "language": "en", "summary": "", "slides": 0, "models": []}
+        empty = {"title": name, "language": "en", "summary": "", "slides": 0, "steps": 0, "models": []}
         return {"name": name, **empty, "problem": found.detail}
     return {
         "name": name,
@@ -317,6 +317,7 @@ def lesson_row(name: str, found: Lesson | LessonBroken) -> Json:
         "language": found.language,
         "summary": found.summary,
         "slides": len(found.slides),
+        "steps": found.steps,
         "models": list(found.models),
         "problem": None,
     }
@@ -325,7 +326,7 @@ def lesson_row(name: str, found: Lesson | LessonBroken) -> Json:
 def lesson(found: Lesson) -> Json:
     """See `schemas.Lesson`."""
     slides = [
-        {name: getattr(slide, name) for name in ("text", "text_html", "notes", "notes_html")}
+        {name: getattr(slide, name) for name in ("title", "title_html", "text", "text_html", "notes", "notes_html")}
         | {"states": list(slide.states)}
         for slide in found.slides
     ]

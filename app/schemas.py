@@ -351,6 +351,7 @@ class LessonRow(BaseModel):
     language: str = Field(examples=["en"])
     summary: str
     slides: int
+    steps: int = Field(description="Pictures in all: what each slide shows at first, and after each further press.")
     models: list[str] = Field(description="Ids of the models it shows.")
     problem: str | None = Field(description="What is wrong with the file, and at which line.")
 
@@ -358,6 +359,8 @@ class LessonRow(BaseModel):
 class LessonSlide(BaseModel):
     """One slide."""
 
+    title: str = Field(description="What lists call it, Markdown: the file's, else the text without its numbers.")
+    title_html: str
     text: str = Field(description="For the class, Markdown. `{weight}` and the like stand for numbers of the picture.")
     text_html: str
     notes: str = Field(description="For whoever speaks, Markdown.")

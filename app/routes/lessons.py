@@ -30,7 +30,7 @@ Name = Annotated[str, Path(max_length=200, description="The file's name, without
 class LessonsPage(Page):
     """templates/lessons.html."""
 
-    lessons: list[dict[str, Any]]  # see schemas.LessonRow
+    lessons: list[dict[str, Any]]  # see schemas.LessonRow, and `contents`
     called: Callable[[str], str]  # a lesson's language -> its own name for itself
 
 
@@ -80,7 +80,7 @@ async def choose(request: Request, runner: RunnerDep, lessons: LessonsDep) -> Re
     """Every lesson, to be opened."""
 
     def html() -> str:
-        page = LessonsPage(*pages.shared(request, "Headlight"), rows(lessons), pages.languages(request).called)
+        page = LessonsPage(*pages.shared(request, "Headlight"), listed(lessons), pages.languages(request).called)
         return pages.templates(request).render("lessons.html", page)
 
     return pages.answer(request, await runner.describe(html))
@@ -104,6 +104,19 @@ async def speak(name: str, request: Request, runner: RunnerDep, lessons: Lessons
         return pages.templates(request).render("speaker.html", page)
 
     return pages.answer(request, await runner.describe(html))
+
+
+def listed(lessons: Lessons) -> list[dict[str, Any]]:
+    """Rows with their `contents`: of every slide the title as HTML, and how many pictures it shows."""
+    return [
+        present.lesson_row(name, found)
+        | {
+            "contents": []
+            if isinstance(found, LessonBroken)
+            else [(Markup(s.title_html), len(s.states)) for s in found.slides]
+        }
+        for name, found in lessons.all().items()
+    ]
 
 
 def rows(lessons: Lessons) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
@@ -44,6 +45,7 @@ def test_three_lessons_come_along(client: TestClient) -> None:
         lesson = schemas.Lesson.model_validate(body, strict=True)
         assert lesson.model_dump(mode="json") == body
         assert (lesson.title, lesson.summary, len(lesson.slides)) == (row.title, row.summary, row.slides)
+        assert sum(len(slide.states) for slide in lesson.slides) == row.steps
         assert all(slide.text and slide.states for slide in lesson.slides)
 
 
@@ -63,6 +65,31 @@ def test_a_link_from_the_address_bar_is_a_slide(write: Any) -> None:
     (slide,) = read(write(f"{HEAD}  - text: Here\n    show: {link}\n")).slides
     assert parse_qs(slide.states[0], keep_blank_values=True)["text"] == ["It's a & b"]
     assert unquote_plus(slide.states[0]).endswith("layer=5&query=")
+
+
+def test_a_slide_is_called_by_its_title_or_its_words_without_numbers(write: Any) -> None:
+    first = f"  - title: '*it* <b>'\n    text: Here\n    {SHOW}\n"
+    second = f"  - text: '*{{query}}* looks at {{key}}, {{percent}}, {{other}}'\n    {SHOW}\n"
+    one, two = read(write(HEAD + first + second)).slides
+    assert one.title_html == "<em>it</em> &lt;b&gt;"
+    assert two.title_html == "<em>…</em> looks at …, …, {other}"
+
+
+def test_the_list_leads_to_every_slide_and_step(client: TestClient) -> None:
+    page = client.get("/lessons").text
+    for row in client.get("/api/v1/lessons").json():
+        name = row["name"]
+        body = client.get(f"/api/v1/lessons/{name}").json()
+        found = [link for link in re.findall(r'href="([^"]+)"', page) if link.startswith(f"lesson/{name}")]
+        places = [
+            f"lesson/{name}#{number}" + (f".{step}" if step > 1 else "")
+            for number, slide in enumerate(body["slides"], 1)
+            for step in range(1, len(slide["states"]) + 1)
+        ]
+        assert found == [f"lesson/{name}", f"lesson/{name}/speaker", *places]
+        for slide in body["slides"]:
+            assert f">{slide['title_html']}</a>" in page
+            assert "{" not in slide["title"]
 
 
 def test_words_are_markdown_and_nothing_else(write: Any) -> None:

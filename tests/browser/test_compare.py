@@ -601,6 +601,17 @@ def test_two_panes_are_projected(visit: Open, state: dict[str, Any]) -> None:
     assert parse_qs(seen.hash).get("query") == ["11"] or "at" in parse_qs(seen.hash)
 
 
+@pytest.mark.parametrize(("state", "once"), [(SIDES, True), ({**SIDES, "vs_layer": 3, "vs_head": 1}, False)])
+def test_what_both_projected_panes_have_in_common_is_said_once(visit: Open, state: dict[str, Any], once: bool) -> None:
+    page = visit({**state, "present": "on"}, size=(1280, 720)).page
+    expect(page.locator("#side-left .aside")).to_contain_text("Layer 5 · Head 11")
+    expect(page.locator("#vs-told-of")).to_be_visible(visible=not once)
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 1280
+    line = page.locator("#side-left .aside").bounding_box()
+    assert line is not None
+    assert (line["height"] < 60) == once, "in one line"
+
+
 # What is wrong with the panes of a projected storyboard: numbers over numbers, words cut off, matrices without width.
 CRAMPED = """() => [...document.querySelectorAll('.scene')].flatMap(scene => {
     const name = scene.closest('#beside') ? 'right' : 'left';

@@ -385,6 +385,28 @@ def test_who_listens_hears_the_slide(visit: Open) -> None:
     expect(on.page.locator("#live")).to_contain_text("it attends to animal")
 
 
+@pytest.mark.parametrize(("width", "columns"), [(1920, 3), (1366, 3), (390, 1)])
+def test_the_list_fills_its_page_and_leads_to_a_step(visit: Open, width: int, columns: int) -> None:
+    seen = visit(size=(width, 1080))
+    page = seen.page
+    page.goto(f"{seen.server}/lessons")
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    left = page.locator(".shelf h3").evaluate_all("all => all.map(e => Math.round(e.getBoundingClientRect().left))")
+    assert len(set(left)) == min(columns, len(left))
+    small = page.locator(".shelf a").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().height < 24).length"
+    )
+    assert small == 0, "large enough for a finger"
+    page.get_by_role("link", name="Start Which word does “it” mean?").focus()
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_accessible_name("Slide 3 of 9, step 2 of 3")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/lesson/which-word#3.2")
+    seen.ready()
+    expect(page.locator("#readout")).to_contain_text("animal")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_serious(visit: Open, theme: str) -> None:
     seen = visit(theme=theme, **STILL)

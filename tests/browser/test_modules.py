@@ -208,3 +208,25 @@ def test_a_trace_is_made_again_once(module: Any) -> None:
         }""",
     )
     assert answers == [True, True, True, False, 1]
+
+
+@pytest.mark.parametrize("size", [(358, 360), (630, 400), (1310, 620)])
+def test_a_slanted_label_ends_within_the_picture(module: Any, size: tuple[int, int]) -> None:
+    frame = module(
+        "views/heatmap",
+        f"""m => {{
+            const {{ left, width, cell, font, slanted }} = m.frameOf({{
+                width: {size[0]}, height: {size[1]}, rows: 9, cols: 9, longest: font => 2.4 * font, unit: 1,
+            }});
+            return {{ slanted, end: left + width - cell / 2 + 2 + (2.4 * font + font / 2) * Math.SQRT1_2 }};
+        }}""",
+    )
+    assert frame["slanted"]
+    assert frame["end"] <= size[0]
+
+
+def test_projected_lines_stand_as_close_as_their_letters(module: Any) -> None:
+    given = "{ width: 800, height: 640, tokens: 17, unit: 32 / 12, least: 32 }"
+    frame = module("views/lines", f"m => m.frameOf({given})")
+    assert 32 <= frame["pitch"] < 35
+    assert frame["height"] <= 640, "all tokens are seen"

@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -133,6 +133,33 @@ def test_a_frame_on_a_site_that_may_shows_the_picture_alone(
         expect(whole).to_have_attribute("href", re.compile("query=9"))
 
 
+def test_a_small_frame_shows_both_panes_alike(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(SIDES)}", size=(390, 844)).page
+    left, right = (page.locator(f"{pane} canvas.cells").bounding_box() for pane in ("#view", "#beside"))
+    assert left is not None
+    assert right is not None
+    assert abs(left["height"] - right["height"]) < 4
+    assert left["height"] > 100
+
+
+def test_a_frame_of_two_panes_asks_for_nothing_that_it_lacks(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(SIDES)}").page
+    expect(page.locator("#readout")).to_contain_text("0.647")
+    expect(page.locator("#why")).to_be_hidden()
+    foot, credit = (page.locator(part).bounding_box() for part in (".foot", ".credit"))
+    assert foot is not None
+    assert credit is not None
+    assert credit["y"] - foot["y"] - foot["height"] < 16, "nothing empty between them"
+
+
+def test_the_readout_stands_below_a_map_on_a_phone(visit: Open) -> None:
+    page = visit(f"/embed#{urlencode(AT_IT)}", size=(390, 844)).page
+    cells, readout = (page.locator(part).bounding_box() for part in ("canvas.cells", "#readout"))
+    assert cells is not None
+    assert readout is not None
+    assert readout["y"] - cells["y"] - cells["height"] < 100
+
+
 def _overflow(frame: FrameLocator) -> tuple[int, int]:
     found = frame.locator("html").evaluate("e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight]")
     return found[0], found[1]
@@ -148,6 +175,34 @@ def test_every_other_frame_stays_empty(elsewhere: tuple[Page, str, Path], path: 
         page.goto(url, wait_until="networkidle")
         assert refused
         assert page.frames[1].locator("canvas").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        ((), "No site may show it yet: HEADLIGHT_EMBED lists those that may."),
+        (
+            ("https://school.example", "https://blog.example"),
+            "Sites that may show it: https://school.example, https://blog.example",
+        ),
+        (("*",), "Any site may show it."),
+        (("https://school.example", "*"), "Any site may show it."),
+    ],
+)
+def test_the_dialog_says_which_sites_may_show_it(
+    elsewhere: tuple[Page, str, Path], allowed: tuple[str, ...], said: str
+) -> None:
+    """And the browser agrees: another site's frame shows the picture where any may, and stays empty else."""
+    page, url, folder = elsewhere
+    with served(Settings(embed=allowed)) as server:
+        page.goto(f"{server}/#{urlencode(AT_IT)}")
+        page.locator("html[data-ready=true]").wait_for(state="attached")
+        page.click("#share")
+        expect(page.locator("#sharing-embed")).to_have_text(said)
+        expect(page.locator("#sharing-embed")).to_be_visible()
+        (folder / "index.html").write_text(f"<!doctype html>{page.input_value('#sharing-frame')}")
+        page.goto(url, wait_until="networkidle")
+        expect(page.frame_locator("iframe").locator("canvas.cells")).to_have_count(int("*" in allowed))
 
 
 # ---------------------------------------------------------------- pictures
@@ -644,6 +699,21 @@ def test_what_is_too_large_for_a_file_is_said(visit: Open) -> None:
     seen.page.click("#export-button")
     seen.page.get_by_role("menuitem", name="HTML").click()
     expect(seen.page.locator("#toast")).to_contain_text("a file may hold")
+
+
+@pytest.mark.parametrize("view", ["heat map", "two panes", "steps"])
+def test_a_projected_file_is_the_picture_alone(visit: Open, from_disk: Any, tmp_path: Path, view: str) -> None:
+    opened = from_disk(downloaded(visit(PICTURES[view]), "HTML", tmp_path), 1280, 720)
+    page = opened.page
+    expect(page.locator(".focus > .controls")).to_be_visible()
+    page.keyboard.press("p")
+    opened.ready()
+    for gone in (".focus > .controls", ".credit"):
+        expect(page.locator(gone)).to_be_hidden()
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 1280
+    page.keyboard.press("Escape")
+    for back in (".focus > .controls", ".credit"):
+        expect(page.locator(back)).to_be_visible()
 
 
 def test_a_file_on_a_small_screen(visit: Open, from_disk: Any, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ export function mountSides({ store, models, scene }) {
       const beside = right ? told(right) : { text: "", about: "" };
       byId("vs-told").textContent = beside.text;
       byId("vs-told-of").textContent = beside.about;
+      byId("panes").toggleAttribute("data-alike-about", about === beside.about);
       fields(state, right);
       offers(state, right);
       byId("vs-patches").replaceChildren(...chips(state.vs_patches, session.trace, (patches) => store.set({ vs_patches: patches })));

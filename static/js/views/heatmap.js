@@ -54,15 +54,16 @@ export function frameOf({ width, height, rows, cols, longest, unit, least = 0, c
     const left = Math.max(Math.min(longest(font, "query"), LONGEST_LABEL * unit), corner * unit) + margin;
     const above = Math.min(longest(font, "key"), slanted ? LONGEST_LABEL * unit : most);
     const top = Math.max(slanted ? above * 0.75 + font * 0.7 : above, CORNER.height * unit) + margin;
-    const overhang = slanted ? above * 0.72 : 4;
-    const fitting = Math.min((width - left - Math.max(0, overhang - 24)) / cols, (height - top - 2) / rows, LARGEST_CELL * unit);
+    // A slanted label begins in the middle of its column.
+    const overhang = slanted ? Math.max(0, above * 0.72 + font * 0.4 + 2 - frame.cell / 2) : 4;
+    const fitting = Math.min((width - left - (slanted ? overhang : 0)) / cols, (height - top - 2) / rows, LARGEST_CELL * unit);
     const cell = fitting >= 4 ? Math.floor(fitting) : Math.max(fitting, 0.5);
     frame = { cell, left, top, overhang, above };
     slanted = cell >= 19 * unit;
     font = Math.max(least, Math.min(16 * unit, Math.max(13 * unit, cell * 0.42), Math.max(9 * unit, cell * 1.08)));
   }
   const { cell } = frame;
-  const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - 8));
+  const left = Math.max(frame.left, Math.min((width - cols * cell + frame.left) / 2, width - cols * cell - frame.overhang - (slanted ? 0 : 8)));
   // A map of few rows stands a third of the way down, not at the edge of an empty room.
   const spare = height - frame.top - rows * cell;
   const top = frame.top + (rows * cell < height / 3 ? spare / 3 : 0);

@@ -17,7 +17,7 @@ const CROWDED = 0.04;
 /** @param {{width: number, height: number, tokens: number, unit: number, least?: number, beside?: number}} given least: the smallest letters; beside: room for the words of each side @returns {Frame} */
 export function frameOf({ width, height, tokens, unit, least = 0, beside = 125 * unit }) {
   const header = 24 * unit;
-  const pitch = Math.max(15 * unit, Math.min(44 * unit, (height - header - 4) / tokens));
+  const pitch = Math.max(least || 15 * unit, Math.min(44 * unit, (height - header - 4) / tokens));
   const middle = width / 2;
   const span = Math.min(width - 2 * beside, 560 * unit);
   return {
