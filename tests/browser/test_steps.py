@@ -364,6 +364,25 @@ def test_the_name_of_a_column_stands_over_it(visit: Open, more: dict[str, str]) 
         assert height > 0
 
 
+def test_names_of_columns_do_not_cover_one_another_on_a_phone(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "scores"}, size=(390, 844), **STILL)
+    maps = seen.page.eval_on_selector_all(
+        "#view .map.across",
+        """all => all.map(map => {
+            const names = [...map.querySelectorAll('.overhead span')];
+            const seen = names.filter(name => getComputedStyle(name).visibility === 'visible');
+            const places = seen.map(name => name.getBoundingClientRect());
+            return {names: names.length, seen: seen.map(name => name.textContent),
+                gaps: places.slice(1).map((box, i) => box.left - places[i].left)};
+        })""",
+    )
+    assert [one["names"] for one in maps] == [15, 15]
+    narrow, wide = maps
+    assert narrow["seen"] == ["animal"], "the chosen one's name stays"
+    assert len(wide["seen"]) == 15
+    assert min(wide["gaps"]) > 6
+
+
 def test_keys_are_the_columns_that_queries_are_multiplied_with(visit: Open) -> None:
     seen = visit({**AT_IT, "at": "scores"}, **STILL)
     sizes = seen.page.eval_on_selector_all(".map canvas", "all => all.map(o => [o.height, o.width])")

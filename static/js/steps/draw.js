@@ -159,6 +159,9 @@ function signedBy(values) {
 /** So many rows or columns have room for their names. */
 const NAMED = 40;
 
+/** More names than so many need a wide matrix, or they cover one another: see steps.css. */
+const CROWDS = [24, 18, 12, 8];
+
 /** @param {import("./parts.js").MatrixPart} part @returns {import("./parts.js").MatrixPart} */
 function transposed({ rows, cols, values, labels, across, mark, ...part }) {
   const turned = Float32Array.from({ length: rows * cols }, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]);
@@ -177,7 +180,7 @@ function drawMatrix(part, { theme, palette }) {
   return h(
     `div.map${large ? ".large" : ""}${labels ? ".labelled" : ""}${across ? ".across" : ""}`,
     {},
-    across && cols <= NAMED ? h("div.overhead", { "aria-hidden": "true" }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
+    across && cols <= NAMED ? h("div.overhead", { "aria-hidden": "true", "data-many": CROWDS.find((many) => cols > many) }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
     labels && rows <= NAMED ? h("div.side", { "aria-hidden": "true" }, ...labels.map((text, i) => h(`span.token${i === mark?.[0] ? ".now" : ""}`, {}, text))) : null,
     h("div.sheet", {}, canvas, frame),
     h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`),
