@@ -370,7 +370,7 @@ const lesson = bootstrap.lesson
       decode: (hash) => decode(hash, store.home),
       unveil: () => pane.view?.unveil?.() ?? false,
       darken: projection.darken,
-      warm: (what) => void session.api.post("traces", what, "ahead").catch(() => null), // only sooner; what fails is asked again when it is shown
+      api: new Api("../api/v1"),
       refresh,
     })
   : null;

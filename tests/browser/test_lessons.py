@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -244,6 +245,25 @@ def test_what_the_third_lesson_says_holds(visit: Open) -> None:
     assert pairs == [["chat", "gris"], ["gris", "chat"], ["banc", "vert"]]
 
 
+def test_names_of_narrow_columns_do_not_overlap(visit: Open) -> None:
+    on = lecture(visit, "six-steps", "#8")
+    for _ in range(3):
+        names = on.page.locator(".overhead").evaluate_all(
+            """all => all.map(row => [...row.children].flatMap(name => {
+                const { left, width } = name.getBoundingClientRect();
+                const size = parseFloat(getComputedStyle(name).fontSize);
+                return size && name.innerText.trim() ? [[left + width / 2, size]] : [];
+            }))"""
+        )
+        assert names
+        for row in names:
+            assert len(row) > 2
+            assert all(size >= LEAST for _, size in row)
+            for (one, size), (other, _) in pairwise(row):
+                assert other - one > 0.85 * size, "letters over letters"
+        on.press("PageDown")
+
+
 def speaking(on: Lecture, place: str = "") -> Page:
     page = on.page.context.new_page()
     page.on("pageerror", lambda error: on.seen.complaints.append(str(error)))
@@ -263,7 +283,7 @@ def test_the_speaker_leads_and_follows(visit: Open) -> None:
     expect(notes.locator("#next")).to_have_text("A row says where one word looks. It sums to 1.")
     notes.click("#forward")
     expect(notes.locator("#count")).to_have_text("Slide 3 of 9, step 1 of 3")
-    expect(notes.locator("#next")).to_have_text("The same slide, step 2 of 3")
+    expect(notes.locator("#next-place")).to_have_text("The same slide, step 2 of 3")
     notes.keyboard.press("PageDown")
     expect(notes.locator("#count")).to_have_text("Slide 3 of 9, step 2 of 3")
     on.seen.settle()
@@ -272,6 +292,59 @@ def test_the_speaker_leads_and_follows(visit: Open) -> None:
     notes.click("#back")
     expect(notes.locator("#count")).to_have_text("Slide 3 of 9, step 1 of 3")
     assert on.place == "#3"
+
+
+def test_the_speaker_sees_what_comes_next(visit: Open) -> None:
+    """Where it is, its title, its words for the class with their numbers, and what is to be seen in the picture."""
+    on = lecture(visit, "which-word", "#3")
+    notes = speaking(on)
+    states = {place: state for place, _, state in on.places()}
+    expect(notes.locator("#next-place")).to_have_text("The same slide, step 2 of 3")
+    expect(notes.locator("#next-title")).to_be_hidden()
+    expect(notes.locator("#next")).to_have_text("A row says where one word looks. It sums to 1.")
+    expect(notes.locator("#next-picture")).to_have_text("Heat map · Layer 5 · Head 11")
+    share = round(100 * on.weights(states["#3.2"])[1][2])
+    expect(notes.locator("#next-sentence")).to_have_text(f"Layer 5 · Head 11: animal attends to animal, {share} %.")
+    expect(notes.locator("#next-read")).to_have_text(states["#3.2"]["text"])
+    for _ in range(2):
+        on.press("PageDown")
+    expect(notes.locator("#next-place")).to_have_text("Slide 4 of 9")
+    expect(notes.locator("#next-title")).to_have_text("Careful: other words look there too")
+    expect(notes.locator("#next")).to_have_text("Careful: was looks at animal too, 53 %.")
+    on.press("End")
+    expect(notes.locator("#next-place")).to_have_text("The end")
+    for part in ("title", "picture", "sentence", "read"):
+        expect(notes.locator(f"#next-{part}")).to_be_hidden()
+    expect(notes.locator("#next")).to_be_empty()
+
+
+def test_the_speaker_sees_the_next_step_of_a_storyboard(visit: Open) -> None:
+    on = lecture(visit, "six-steps", "#3")
+    notes = speaking(on)
+    expect(notes.locator("#next")).to_have_text("3. Kept small, or one word would get it all")
+    expect(notes.locator("#next-title")).to_be_hidden()  # it says the same
+    picture, sentence = notes.locator("#next-picture"), notes.locator("#next-sentence")
+    for _ in range(2):
+        expect(picture).not_to_be_empty()
+        title, said = str(picture.text_content()), sentence.inner_text()
+        on.press("PageDown")
+        expect(on.page.locator("#step-title")).to_contain_text(title)
+        expect(on.page.locator(".steps .sentence")).to_have_text(said)
+        expect(picture).not_to_have_text(title)
+
+
+def test_what_comes_next_and_is_not_here_is_asked_for_once(visit: Open) -> None:
+    on = lecture(visit, "own")
+    asked: list[str] = []
+    on.page.on("request", lambda sent: asked.append(sent.url) if sent.url.endswith("/traces") else None)
+    on.page.reload()
+    on.seen.ready()
+    notes = speaking(on)
+    expect(notes.locator("#next-place")).to_have_text("Slide 2 of 3")
+    expect(notes.locator("#next")).to_have_text("Away")
+    expect(notes.locator("#next-picture")).to_be_hidden()
+    on.page.wait_for_timeout(500)
+    assert len(asked) == 2, "this picture, and the next"
 
 
 def test_either_window_may_be_opened_again(visit: Open) -> None:

@@ -6,6 +6,7 @@ import { weightOf } from "../scene.js";
 import { FIELDS } from "../state.js";
 import { label } from "../trace.js";
 import { t } from "../words.js";
+import { mountAhead } from "./ahead.js";
 import { fill, hashOf, lineOf, placeBeside, placeIn, write } from "./places.js";
 
 /** @typedef {import("./places.js").Lesson} Lesson */
@@ -42,11 +43,11 @@ function unread(state) {
  *   decode: (hash: string) => import("../state.js").State,
  *   unveil: () => boolean,
  *   darken: (dark: boolean) => void,
- *   warm: (what: object) => void,
+ *   api: import("../api.js").Api,
  *   refresh: () => void,
- * }} given unveil: shows what a step hides; false where it hides nothing. warm: has a text read before it is asked for
+ * }} given unveil: shows what a step hides; false where it hides nothing. api: of its own, for what comes next
  */
-export function mountLesson(lesson, { store, decode, unveil, darken, warm, refresh }) {
+export function mountLesson(lesson, { store, decode, unveil, darken, api, refresh }) {
   const { slides } = lesson;
   const words = h("div.slide", { lang: lesson.language, dir: "auto" });
   const problem = h("p.broke", { role: "alert", hidden: true });
@@ -61,8 +62,29 @@ export function mountLesson(lesson, { store, decode, unveil, darken, warm, refre
   /** @type {Record<string, string>} */
   let values = {};
   let told = "";
+  /** @type {Place | null} whose picture is here */
+  let arrived = null;
 
-  const tell = () => send({ at: place, dark, values });
+  const look = mountAhead(api, foresee);
+  /** @type {import("./places.js").Ahead | null} what the next press shows; null while it is not known */
+  let ahead = null;
+  let foreseen = "";
+
+  const tell = () => send({ at: place, dark, values, ahead });
+
+  /** Reads what comes next, once the picture before it is here, and tells of it. */
+  function foresee() {
+    const after = placeBeside(slides, place, "forward");
+    if (!after || place !== arrived) return;
+    const found = look(decode(projected(slides[after.slide].states[after.step])));
+    if (!found) return;
+    const next = { ...found.told, values: valuesOf(found.scene) };
+    const name = JSON.stringify([after, next]);
+    if (name === foreseen) return;
+    foreseen = name;
+    ahead = next;
+    tell();
+  }
 
   /** @param {Place} to @param {boolean} [led] whether another window has said so */
   function show(to, led = false) {
@@ -73,6 +95,8 @@ export function mountLesson(lesson, { store, decode, unveil, darken, warm, refre
     const next = decode(projected(slides[place.slide].states[place.step]));
     const { present, theme } = store.state;
     values = {};
+    ahead = null;
+    foreseen = "";
     document.documentElement.dataset.ready = "false"; // what is on screen is still the slide before
     store.set({ ...next, theme, present: present === "off" ? "off" : next.present });
     refresh(); // two slides may differ in their words alone
@@ -137,13 +161,14 @@ export function mountLesson(lesson, { store, decode, unveil, darken, warm, refre
       byId("view").classList.toggle("missing", Boolean(wrong));
       values = scene ? valuesOf(scene) : {};
       fill(words, values);
+      if (!scene) return;
+      arrived = place;
       const name = JSON.stringify([place, values]);
-      if (!scene || name === told) return;
-      told = name;
-      tell();
-      const after = placeBeside(slides, place, "forward");
-      const ahead = after && decode(slides[after.slide].states[after.step]);
-      if (ahead) warm({ model: ahead.model, text: ahead.text, ...(ahead.pair === null ? {} : { pair: ahead.pair }), ...(ahead.target === null ? {} : { target: ahead.target }) });
+      if (name !== told) {
+        told = name;
+        tell();
+      }
+      foresee();
     },
     /** The slide's own words, for those who listen. */
     words: () => words.textContent ?? "",

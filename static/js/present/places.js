@@ -1,7 +1,7 @@
 // @ts-check
 /** Where one is in a lesson, and what is next: a slide, and how often it was gone on within it. */
 
-/** @typedef {{text: string, text_html: string, notes: string, notes_html: string, states: string[]}} Slide see GET /lessons/{name} */
+/** @typedef {{title: string, title_html: string, text: string, text_html: string, notes: string, notes_html: string, states: string[]}} Slide see GET /lessons/{name} */
 /** @typedef {{name: string, title: string, language: string, summary: string, slides: Slide[]}} Lesson */
 /** @typedef {{slide: number, step: number}} Place both from 0 */
 
@@ -42,7 +42,9 @@ export function fill(host, values) {
 /** The line between the windows that play a lesson. @param {Lesson} lesson */
 export const lineOf = ({ name }) => new BroadcastChannel(`headlight-lesson-${name}`);
 
+/** @typedef {{title: string, sentence: string, values: Record<string, string>}} Ahead what the next press shows, in the words of the picture, and its numbers */
+
 /**
  * What goes over it. A window that plays says where it is; one that speaks asks for that, or says where to go.
- * @typedef {{at: Place, dark: boolean, values: Record<string, string>} | {ask: true} | {go: import("./walking.js").Way} | {show: Place} | {dark: boolean}} Message
+ * @typedef {{at: Place, dark: boolean, values: Record<string, string>, ahead: Ahead | null} | {ask: true} | {go: import("./walking.js").Way} | {show: Place} | {dark: boolean}} Message
  */

@@ -1,6 +1,7 @@
 // @ts-check
 /** The speaker's window: notes, what comes next, the time; it leads the window that the class sees, and follows it. */
 import { byId } from "../dom.js";
+import { subscripted } from "../steps/draw.js";
 import { t } from "../words.js";
 import { fill, hashOf, lineOf, placeBeside, placeIn, write } from "./places.js";
 
@@ -19,6 +20,8 @@ let place = placeIn(location.hash, slides);
 let dark = false;
 /** @type {Record<string, string>} */
 let values = {};
+/** @type {import("./places.js").Ahead | null} */
+let ahead = null;
 /** @type {number | undefined} */
 let alone;
 
@@ -31,12 +34,26 @@ function draw() {
   write(byId("notes"), now.notes_html || `<p>${t("lesson.no-notes")}</p>`);
   for (const part of ["now", "notes"]) fill(byId(part), values);
   const after = placeBeside(slides, place, "forward");
-  if (!after) byId("next").textContent = t("lesson.end");
-  else if (after.slide === slide) byId("next").textContent = t("lesson.same", { step: after.step + 1, steps: now.states.length });
-  else write(byId("next"), slides[after.slide].text_html);
+  drawNext(after);
   byId("back").disabled = !placeBeside(slides, place, "back");
   byId("forward").disabled = !after;
   byId("black").setAttribute("aria-pressed", String(dark));
+}
+
+/** What comes next: where that is, its title, its words for the class, and what is to be seen. @param {import("./places.js").Place | null} after null at the end */
+function drawNext(after) {
+  const same = after?.slide === place.slide;
+  const coming = after && slides[after.slide];
+  const steps = coming?.states.length ?? 0;
+  byId("next-place").textContent = !after ? t("lesson.end") : same ? t("lesson.same", { step: after.step + 1, steps }) : t("lesson.place", { slide: after.slide + 1, slides: slides.length });
+  const titled = coming && !same && !coming.text_html.includes(coming.title_html);
+  byId("next-title").hidden = !titled;
+  write(byId("next-title"), titled ? coming.title_html : "");
+  write(byId("next"), coming?.text_html ?? "");
+  fill(byId("next"), ahead?.values ?? {});
+  byId("next-picture").replaceChildren(...subscripted(ahead?.title ?? ""));
+  byId("next-sentence").textContent = ahead?.sentence ?? "";
+  byId("next-read").textContent = coming && after ? (new URLSearchParams(coming.states[after.step]).get("text") ?? "") : "";
 }
 
 /** Asks the other window to go; where there is none, goes alone. @param {Way} by */
@@ -48,6 +65,7 @@ function go(by) {
     if (!to) return;
     place = to;
     values = {};
+    ahead = null;
     draw();
   }, PATIENCE);
 }
@@ -58,7 +76,7 @@ line.addEventListener("message", ({ data }) => {
   if (!message.at) return;
   clearTimeout(alone);
   place = placeIn(hashOf(message.at), slides);
-  ({ dark, values } = message);
+  ({ dark, values, ahead } = message);
   byId("link").hidden = true;
   draw();
 });
@@ -90,6 +108,7 @@ addEventListener("hashchange", () => {
   const to = placeIn(location.hash, slides);
   if (hashOf(to) === hashOf(place)) return;
   place = to;
+  ahead = null;
   send({ show: place });
   draw();
 });

@@ -177,10 +177,12 @@ function drawMatrix(part, { theme, palette }) {
   const canvas = sheetOf(name, values, rows, cols, colors.pixels, (x, i) => (fades !== undefined && i >= fades * cols ? -1 : step(x)));
   const within = (/** @type {number} */ at, /** @type {number} */ of, /** @type {"top" | "left"} */ from, /** @type {"height" | "width"} */ size) => (at >= 0 ? { [from]: `${(100 * at) / of}%`, [size]: `${100 / of}%` } : { [from]: "0", [size]: "100%" });
   const frame = mark ? h("i.mark", { style: { ...within(mark[0], rows, "top", "height"), ...within(mark[1], cols, "left", "width") } }) : null;
+  const overhead = across && cols <= NAMED ? h("div.overhead", { "aria-hidden": "true", "data-many": CROWDS.find((many) => cols > many) }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null;
+  overhead?.style.setProperty("--count", String(cols));
   return h(
     `div.map${large ? ".large" : ""}${labels ? ".labelled" : ""}${across ? ".across" : ""}`,
     {},
-    across && cols <= NAMED ? h("div.overhead", { "aria-hidden": "true", "data-many": CROWDS.find((many) => cols > many) }, ...across.map((text, i) => h(`span.token${i === mark?.[1] ? ".now" : ""}`, {}, text))) : null,
+    overhead,
     labels && rows <= NAMED ? h("div.side", { "aria-hidden": "true" }, ...labels.map((text, i) => h(`span.token${i === mark?.[0] ? ".now" : ""}`, {}, text))) : null,
     h("div.sheet", {}, canvas, frame),
     h("small", { "aria-hidden": "true" }, `${rows} × ${cols}`),

@@ -1,5 +1,7 @@
 // @ts-check
 /** What a storyboard is about: a model's own description, a trace, and the places that are in focus. */
+import { strongest } from "../matrix.js";
+import { rowOfQuery } from "../scene.js";
 import { crosses, label, quiet } from "../trace.js";
 import { t } from "../words.js";
 import { token } from "./parts.js";
@@ -26,6 +28,18 @@ import { tensor } from "./tensors.js";
 export const MOST = 24;
 /** So many can be read from the back row. */
 export const MOST_PROJECTED = 8;
+
+/** What a scene's storyboards are made of; null while the strongest of many keys are not known. @param {import("../scene.js").Scene} scene @param {Subject["model"]} model @returns {Subject | null} */
+export function subjectIn({ state, trace, attention, chosen, heads, recurrent, site }, model) {
+  const [query, key] = [chosen?.query ?? 0, chosen?.key ?? 0];
+  const row = heads[0] && rowOfQuery(heads[0], query);
+  const all = attention ? attention.keys.map((_, i) => i) : [];
+  const most = state.present === "off" ? MOST : MOST_PROJECTED;
+  if (all.length > most && !row) return null;
+  const keys = row && all.length > most ? strongest(row, most).sort((a, b) => a - b) : all;
+  const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
+  return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, most, recurrent: recurrent ?? [], site };
+}
 
 /** An address as the model lists it, without the layer's number. @param {string} address */
 const general = (address) => address.replace(/\.\d+\./, ".{layer}.");

@@ -4,12 +4,10 @@ import { Problem } from "../api.js";
 import { measured } from "../canvas.js";
 import { indexAt } from "../compare/clock.js";
 import { byId, h, icon } from "../dom.js";
-import { strongest } from "../matrix.js";
-import { rowOfQuery } from "../scene.js";
 import { drawScene, subscripted } from "../steps/draw.js";
 import { signed } from "../steps/parts.js";
 import { storyboards } from "../steps/storyboards.js";
-import { MOST, MOST_PROJECTED } from "../steps/subject.js";
+import { subjectIn } from "../steps/subject.js";
 import { tableOf } from "../steps/table.js";
 import { t } from "../words.js";
 import { href } from "../steps/tensors.js";
@@ -324,9 +322,8 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     refresh();
   }
 
-  /** What the storyboards are made of. @param {Scene} now */
+  /** What the storyboards are made of; null while that is on its way. @param {Scene} now */
   function subjectOf(now) {
-    const { state, trace, attention, chosen, heads, recurrent, site } = now;
     const described = detail();
     if (!described) return null;
     const parameters = known.get(described.id);
@@ -334,15 +331,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
       learn(described.id);
       return null;
     }
-    const model = { ...described, learned: parameters };
-    const [query, key] = [chosen?.query ?? 0, chosen?.key ?? 0];
-    const row = heads[0] && rowOfQuery(heads[0], query);
-    const all = attention ? attention.keys.map((_, i) => i) : [];
-    const most = state.present === "off" ? MOST : MOST_PROJECTED;
-    if (all.length > most && !row) return null; // the strongest are not known yet
-    const keys = row && all.length > most ? strongest(row, most).sort((a, b) => a - b) : all;
-    const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
-    return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, most, recurrent: recurrent ?? [], site };
+    return subjectIn(now, { ...described, learned: parameters });
   }
 
   return {
