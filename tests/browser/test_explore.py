@@ -394,8 +394,8 @@ def test_an_address_without_a_text_opens_the_models_own_example(visit: Open) -> 
     expect(seen.page.locator("#tab-lines")).to_have_attribute("aria-selected", "true")
     assert "block=cross" in seen.hash
     states = visit({"model": "lstm-captions"}).page
-    expect(states.locator("#focus-title")).to_contain_text("Forget gate")
-    expect(states.locator("#readout")).to_contain_text("unit 221")
+    expect(states.locator("#focus-title")).to_contain_text("Input gate")
+    expect(states.locator("#readout")).to_contain_text("unit 148")
     unknown = visit({"model": "nothing-of-ours"}).page
     expect(unknown.locator("#problem")).to_contain_text("nothing-of-ours")
 

@@ -290,6 +290,29 @@ def test_the_lens_is_the_apis(visit: Open, model: str, text: str) -> None:
     assert shown[-1] == pytest.approx(asked["top"][0]["probability"], rel=1e-4)
 
 
+def test_a_translator_is_read_where_it_says_a_word(visit: Open) -> None:
+    """At the end of its target it only says that it is done: the word in focus is told instead, or the first."""
+    french = "Deux chiens courent dans la neige."
+    state = {"text": french, "model": "t5-multitask", "view": "steps", "story": "network", "form": "table"}
+    state |= {"text": f"translate French to English: {french}", "at": "logit"}
+    seen = visit({**state, "stack": "decoder", "block": "cross", "query": 1, "key": 6}, **STILL)
+    expect(seen.page.locator(".steps .sentence")).to_contain_text("“Two”")
+    expect(seen.page.locator(".steps .sentence")).to_contain_text("“dogs”")
+    press(seen, "ArrowRight")
+    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": state["model"], "text": state["text"]}).json()
+    lens = httpx.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": 1, "top": 8}).json()
+    rows = seen.page.eval_on_selector_all(
+        ".stage-room tr", "all => all.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+    )
+    told = [row for row in rows if len(row) > 2]
+    assert told[0][0] == "dogs"
+    shares = [numbers(row[3])[0] for row in told[:8]]  # after the word, its logit and an arrow
+    assert shares == pytest.approx([one["probability"] for one in lens["guesses"][-1]["top"]], rel=1e-4)
+    seen = visit({**state, "stack": "encoder", "block": "self"}, **STILL)
+    expect(seen.page.locator(".steps .sentence")).to_contain_text("“<s>”")
+    expect(seen.page.locator(".steps .sentence")).to_contain_text("“Two”")
+
+
 @pytest.mark.parametrize(("model", "scale"), [("transformer-fr-en", "256"), ("gpt-captions", "")])
 def test_the_formula_of_the_embedding_says_its_scale(visit: Open, model: str, scale: str) -> None:
     at = "encoder-embed" if scale else "embed"

@@ -14,6 +14,8 @@ import { one, tensor, whole } from "./tensors.js";
 /** @typedef {import("./parts.js").Step} Step */
 /** @typedef {{id: number, text: string, piece: string, probability: number}} Candidate */
 
+/** @typedef {{position: number, top?: Candidate[], next?: import("../trace.js").Token}} At top: the likeliest, where the trace says so; next: what stands there in the text */
+
 const SHOWN = 8;
 
 /** @param {Subject} subject @param {number} [asked] the position that is in focus @returns {Step[]} */
@@ -21,7 +23,7 @@ export function sayingSteps(subject, asked) {
   const { prediction } = subject.trace;
   if (!prediction) return [];
   const tokens = subject.trace.tokens[prediction.stack];
-  const at = prediction.positions?.find(({ position }) => position === asked) ?? prediction.positions?.at(-1);
+  const at = prediction.positions?.find(({ position }) => position === asked) ?? within(subject, prediction.stack, asked) ?? prediction.positions?.at(-1);
   const logits = `${prediction.stack}.logits`;
   if (at) return [...lensStep(subject, prediction.stack, at), ...logitStep(subject, prediction.stack, at), wordStep("say", tokens, at, has(subject, logits) ? tensor(logits, { position: at.position }) : null)];
   if (prediction.labels) return [shares("say", t("say.class"), t("say.class-line"), prediction.labels.map(({ label: name, probability }) => ({ name, probability })))];
@@ -33,19 +35,31 @@ export function sayingSteps(subject, asked) {
   return [];
 }
 
-/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
-function lensStep(subject, stack, { position, top: [likeliest] }) {
+/**
+ * A place within the target of a decoder that reads a source: in the end it says no more than that it is done.
+ * @param {Subject} subject @param {string} stack @param {number} [asked] @returns {At | null}
+ */
+function within({ model, trace }, stack, asked = 0) {
+  const tokens = trace.tokens[stack];
+  if (Object.keys(trace.tokens)[0] === stack || tokens.length < 2 || !memoryOf(/** @type {Subject} */ ({ model, trace }), stack)) return null;
+  const position = Math.min(asked, tokens.length - 2);
+  return { position, next: tokens[position + 1] };
+}
+
+/** The request for what would be said at a position. @param {number} position @returns {import("./tensors.js").Need} */
+const lensAt = (position) => ({ path: "lens", pick: { position, top: SHOWN }, json: true });
+
+/** What would be said after fewer layers: the logit lens. @param {Subject} subject @param {string} stack @param {At} at @returns {Step[]} */
+function lensStep(subject, stack, { position }) {
   if (!memoryOf(subject, stack)) return [];
   const read = quoted(subject.trace.tokens[stack][position]);
-  /** @type {import("./tensors.js").Need} */
-  const need = { path: "lens", pick: { position, top: 1 }, json: true };
   return [
     {
       id: "lens",
       title: t("say.lens"),
-      sentence: t("say.lens-line", { token: read, word: `“${textOf(/** @type {any} */ (likeliest))}”` }),
+      sentence: t("say.lens-line", { token: read }),
       formula: () => math("p", "=", plain("softmax"), "(", plain("head"), "(", sub("x", "l"), ")", ")"),
-      needs: { lens: need },
+      needs: { lens: lensAt(position) },
       scene(got) {
         const { said, guesses } = got.lens.body;
         const word = textOf(said);
@@ -69,16 +83,17 @@ function lensStep(subject, stack, { position, top: [likeliest] }) {
   ];
 }
 
-/** The likeliest word's logit: what the head reads, times the word's row of W_U. @param {Subject} subject @param {string} stack @param {{position: number, top: Candidate[]}} at @returns {Step[]} */
-function logitStep(subject, stack, { position, top: [likeliest] }) {
+/** One word's logit, the likeliest or the next: what the head reads, times the word's row of W_U. @param {Subject} subject @param {string} stack @param {At} at @returns {Step[]} */
+function logitStep(subject, stack, { position, top, next }) {
+  const shown = /** @type {{id: number}} */ (next ?? top?.[0]);
   const place = /** @type {[string, null, string]} */ ([stack, null, "head"]);
-  const pick = { vocab: likeliest.id };
+  const pick = { vocab: shown.id };
   const [weight, bias] = ["W_U", "b_U"].map((letter) => learned(subject, parameter(subject, place, letter), pick));
   if (!weight || !has(subject, `${stack}.head.input`)) return [];
   /** @type {Record<string, import("./tensors.js").Need>} */
-  const needs = { read: tensor(`${stack}.head.input`, { position }), row: weight, logit: tensor(`${stack}.logits`, { position, vocab: likeliest.id }) };
+  const needs = { read: tensor(`${stack}.head.input`, { position }), row: weight, logit: tensor(`${stack}.logits`, { position, vocab: shown.id }) };
   if (bias) needs.bias = bias;
-  const [word, who] = [textOf(/** @type {any} */ (likeliest)), subject.trace.tokens[stack][position]];
+  const [word, who] = [textOf(/** @type {any} */ (shown)), subject.trace.tokens[stack][position]];
   const read = quoted(who);
   /** @param {import("./tensors.js").All} got */
   const of = (got) => ({ read: got.read.data, row: got.row.data, bias: got.bias?.data[0] });
@@ -97,7 +112,7 @@ function logitStep(subject, stack, { position, top: [likeliest] }) {
           read: { label: "h", name: t("say.read", { token: read }), key: "after", source: whole(needs.read, got.read).source },
           row: { label: "W_U", name: t("say.row-of", { word }), key: "W_U", source: whole(needs.row, got.row).source },
         };
-        const made = { label: "= ℓ", says: t("say.logit-of", { word }), name: t("parts.logit"), value: got.logit.data[0], source: whole(needs.logit, got.logit).source, key: `logit ${likeliest.id}` };
+        const made = { label: "= ℓ", says: t("say.logit-of", { word }), name: t("parts.logit"), value: got.logit.data[0], source: whole(needs.logit, got.logit).source, key: `logit ${shown.id}` };
         return { columns: ["label", "wide", "number"], lines: productLines(of(got), names, made) };
       },
     },
@@ -121,7 +136,7 @@ function shares(id, title, sentence, all) {
 
 /**
  * From logits to the likeliest words.
- * @param {string} id @param {import("../trace.js").Token[]} tokens @param {{position: number, top: Candidate[]}} at
+ * @param {string} id @param {import("../trace.js").Token[]} tokens @param {At} at
  * @param {import("./tensors.js").Need | null} logits @returns {Step}
  */
 export function wordStep(id, tokens, { position, top }, logits) {
@@ -132,25 +147,31 @@ export function wordStep(id, tokens, { position, top }, logits) {
     title: t(masked ? "say.masked" : "say.word"),
     sentence: t("say.word-line", { token: read ? quoted(read) : t("say.text") }),
     formula: () => math("p", "=", frac(sup("e", "ℓ"), row(sum("j"), sup("e", sub("ℓ", "j"))))),
-    needs: logits ? { logits } : {},
-    scene: (got) => ({
-      columns: ["token", ...(logits ? ["number", "op"] : []), "number", "bar"],
-      titles: ["", ...(logits ? [t("parts.logit"), ""] : []), t("parts.probability"), ""],
-      lines: top.slice(0, SHOWN).map((candidate, i) =>
-        line(
-          [
-            token({ text: textOf(/** @type {any} */ (candidate)), key: `word ${candidate.id}` }),
-            ...(logits ? [number({ name: t("parts.logit"), ...one(logits, got.logits, "vocab", candidate.id), key: `logit ${candidate.id}` }), op("→")] : []),
-            number({ name: t("parts.probability"), value: candidate.probability, strong: true, key: `p ${candidate.id}`, from: `logit ${candidate.id}`, result: true }),
-            bar({ name: t("parts.probability"), value: candidate.probability, top: 1, result: true }),
-          ],
-          { lit: i === 0 },
-        ),
-      ),
-      note: logits ? t("say.likeliest", { shown: Math.min(SHOWN, top.length), all: got.logits.data.length }) : "",
-    }),
+    needs: { ...(logits ? { logits } : {}), ...(top ? {} : { lens: lensAt(position) }) },
+    scene: (got) => wordScene(got, top ?? candidates(got.lens.body), logits),
   };
 }
+
+/** The likeliest in the end. @param {any} lens @returns {Candidate[]} */
+const candidates = ({ guesses }) => guesses.at(-1).top.map((/** @type {any} */ { token: one, probability: share }) => ({ ...one, probability: share }));
+
+/** @param {import("./tensors.js").All} got @param {Candidate[]} top @param {import("./tensors.js").Need | null} logits @returns {import("./parts.js").Scene} */
+const wordScene = (got, top, logits) => ({
+  columns: ["token", ...(logits ? ["number", "op"] : []), "number", "bar"],
+  titles: ["", ...(logits ? [t("parts.logit"), ""] : []), t("parts.probability"), ""],
+  lines: top.slice(0, SHOWN).map((candidate, i) =>
+    line(
+      [
+        token({ text: textOf(/** @type {any} */ (candidate)), key: `word ${candidate.id}` }),
+        ...(logits ? [number({ name: t("parts.logit"), ...one(logits, got.logits, "vocab", candidate.id), key: `logit ${candidate.id}` }), op("→")] : []),
+        number({ name: t("parts.probability"), value: candidate.probability, strong: true, key: `p ${candidate.id}`, from: `logit ${candidate.id}`, result: true }),
+        bar({ name: t("parts.probability"), value: candidate.probability, top: 1, result: true }),
+      ],
+      { lit: i === 0 },
+    ),
+  ),
+  note: logits ? t("say.likeliest", { shown: Math.min(SHOWN, top.length), all: got.logits.data.length }) : "",
+});
 
 /** The share of one entry among logits. @param {Float32Array} logits @param {number} id */
 export function probability(logits, id) {
