@@ -269,7 +269,11 @@ CARDS: tuple[ModelCard, ...] = (
                 note="Layer 5, head 9: [CLS] looks at “not”.",
                 look=(5, 9, 0, 4),
             ),
-            Example("It never becomes boring.", note="Two negatives: head 0 looks at “never”, head 1 at “boring”; it is wrong.", look=(5, 0, 0, 2)),
+            Example(
+                "It never becomes boring.",
+                note="Two negatives: head 0 looks at “never”, head 1 at “boring”; it is wrong.",
+                look=(5, 0, 0, 2),
+            ),
         ),
         base="minilm",
     ),
