@@ -16,10 +16,10 @@ PEERS  := $(VENV)/bench
 TORCH  := torch==2.13.0
 LENS   := transformer-lens==4.3.0 transformers==5.23.0
 VIEWS  := bertviz==1.4.1
-HALVES := test-browser-a-g test-browser-h-z
+THIRDS := test-browser-a-d test-browser-e-l test-browser-m-z
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser $(HALVES) test-others lint bench clean
+.PHONY: help run test test-browser $(THIRDS) test-others lint bench clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | head -4
@@ -44,15 +44,15 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Three processes for two cores, since each waits now and then: what drives a browser, in halves by the names of its
+# Four processes for two cores, since each waits now and then: what drives a browser, in thirds by the names of its
 # files, and everything else. Waiting threads sleep, or they would take the cores.
 test: $(VENV)/.test
-	@OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --jobs=3 --output-sync=target $(HALVES) test-others
+	@OMP_WAIT_POLICY=PASSIVE $(MAKE) --no-print-directory --jobs=4 --output-sync=target $(THIRDS) test-others
 
 test-browser:
 	$(BIN)/python -m pytest tests/browser
 
-$(HALVES):
+$(THIRDS):
 	$(BIN)/python -m pytest tests/browser/test_[$(@:test-browser-%=%)]*.py
 
 test-others:

@@ -450,7 +450,7 @@ def test_a_translator_is_shown_from_its_source_to_its_next_word(visit: Open) -> 
     for part in ("tokens", "embed", "positions", "layer-0-self", "layer-0-mlp", "layer-2", "growth"):
         assert names.index(f"encoder-{part}") < names.index("tokens") <= names.index(part)
     assert names[-1] == "say"
-    expect(seen.page.locator(".steps .title")).to_have_text("1 of 18 Cut the text into tokens (encoder)")
+    expect(seen.page.locator(".steps .title")).to_have_text("1 of 20 Cut the text into tokens (encoder)")
 
 
 def test_what_a_cache_saves_is_what_is_seen(visit: Open) -> None:
