@@ -588,7 +588,7 @@ CARDS: tuple[ModelCard, ...] = (
         examples=(
             Example(
                 "A man in a red shirt is standing in front of a building. A man waits at the bus stop.",
-                note="The LSTM's sentence. In Steps, backpropagation through time draws all three networks' gradients together.",
+                note="The LSTM's sentence. In Steps, backpropagation through time draws the gradients of all three.",
             ),
             Example("Two dogs are running through the", note="One state carries all of it: what comes next?"),
         ),
