@@ -253,11 +253,12 @@ def tensor(made: engine.Trace, address: str, axes: dict[str, Sequence[int]], val
     return Answer("tensor", values, axes, texts, about, low=0.0 if weights else None, high=1.0 if weights else None)
 
 
-def lens(position: int, found: Sequence[engine.Guess]) -> Json:
+def lens(made: engine.Trace, position: int, found: Sequence[engine.Guess]) -> Json:
     """See `schemas.Lens`."""
+    stack = found[0].site.stack
     return {
-        "stack": found[0].site.stack,
-        "position": position,
+        "stack": stack,
+        "position": position % len(made.tokens[stack]),
         "said": written(found[-1].top[0][0]),
         "guesses": [
             {

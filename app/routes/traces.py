@@ -179,8 +179,8 @@ async def read_lens(
     """The logit lens: what the network would say at a position if it stopped after any of its layers."""
 
     def encode(_: Recipe, trace: engine.Trace, __: str, ___: Step) -> bytes:
-        position = len(trace.tokens[list(trace.tokens)[-1]]) - 1 if query.position is None else query.position
-        return present.dump(present.lens(position, engine.guesses(trace, position, top=query.top)))
+        position = -1 if query.position is None else query.position
+        return present.dump(present.lens(trace, position, engine.guesses(trace, position, top=query.top)))
 
     return await _lasting(request, runner, id, (wire.JSON,), encode)
 
