@@ -55,7 +55,14 @@ class Progress:
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Up along a line, then down along a cosine to zero (Loshchilov & Hutter 2017); `step` counts from 0."""
+    """Up along a line, then down along a cosine to zero, once or twice; `step` counts from 0.
+
+    Source: Loshchilov & Hutter 2017, section 3 (warm restarts).
+    """
+    if 0 < schedule.restart <= step:
+        return learning_rate(replace(schedule, steps=schedule.steps - schedule.restart, restart=0), step - schedule.restart)
+    if schedule.restart:
+        schedule = replace(schedule, steps=schedule.restart, restart=0)
     if step < schedule.warmup:
         return schedule.peak * (step + 1) / schedule.warmup
     done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)

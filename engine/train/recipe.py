@@ -23,7 +23,8 @@ class BadRecipe(EngineError):
 class Schedule:
     """How long and how fast. A step is one batch of at most `tokens` tokens, padding included.
 
-    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero. Every `evaluate` steps the
+    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero; where there is a `restart`,
+    a step, it has fallen by then and does the same once more. Every `evaluate` steps the
     running average of the weights (decay `average`) is held against val; training ends early once it was not better
     `patience` times in a row.
     """
@@ -31,6 +32,7 @@ class Schedule:
     steps: int
     warmup: int = 400
     peak: float = 1e-3
+    restart: int = 0
     tokens: int = 8192
     evaluate: int = 500
     patience: int = 10
