@@ -309,6 +309,15 @@ def test_the_learning_rate_climbs_and_falls() -> None:
     assert 0 < rates[-1] < 1e-3
 
 
+def test_a_restart_is_the_same_climb_and_fall_once_more() -> None:
+    once, again = Schedule(steps=110, warmup=10, peak=1.0), Schedule(steps=170, warmup=10, peak=1.0, restart=110)
+    assert [learning_rate(again, step) for step in range(110)] == [learning_rate(once, step) for step in range(110)]
+    assert learning_rate(again, 110) == 0.1
+    assert learning_rate(again, 119) == learning_rate(again, 120) == 1.0
+    assert learning_rate(again, 145) == pytest.approx(0.5)
+    assert 0 < learning_rate(again, 169) < 1e-2
+
+
 def test_queries_begin_small_where_scores_are_not_scaled(data: Path, tmp_path: Path) -> None:
     network = start(tiny("t5"), data, tmp_path).model.network
     initialise(network, Schedule(steps=1, embedding=1.0))
