@@ -59,10 +59,10 @@ def learning_rate(schedule: Schedule, step: int) -> float:
 
     Source: Loshchilov & Hutter 2017, section 3 (warm restarts).
     """
-    if 0 < schedule.restart <= step:
-        return learning_rate(replace(schedule, steps=schedule.steps - schedule.restart, restart=0), step - schedule.restart)
-    if schedule.restart:
-        schedule = replace(schedule, steps=schedule.restart, restart=0)
+    again = schedule.restart
+    if 0 < again <= step:
+        return learning_rate(replace(schedule, steps=schedule.steps - again, restart=0), step - again)
+    schedule = replace(schedule, steps=again or schedule.steps)
     if step < schedule.warmup:
         return schedule.peak * (step + 1) / schedule.warmup
     done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)

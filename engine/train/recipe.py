@@ -23,10 +23,10 @@ class BadRecipe(EngineError):
 class Schedule:
     """How long and how fast. A step is one batch of at most `tokens` tokens, padding included.
 
-    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero; with a `restart` it is there
-    by that step, and does the same once more with the steps that are left. Every `evaluate` steps the running average
-    of the weights (decay `average`) is held against val; training ends early once it was not better `patience` times in
-    a row.
+    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero; with a `restart` it is
+    there by that step, and does the same once more with the steps that are left. Every `evaluate` steps the running
+    average of the weights (decay `average`) is held against val; training ends early once it was not better `patience`
+    times in a row.
     """
 
     steps: int
