@@ -55,17 +55,16 @@ class Progress:
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """Up along a line, then down along a cosine to zero, once or twice; `step` counts from 0.
+    """Up along a line, then down along a cosine to zero, once and after every restart; `step` counts from 0.
 
     Source: Loshchilov & Hutter 2017, section 3 (warm restarts).
     """
-    again = schedule.restart
-    if 0 < again <= step:
-        return learning_rate(replace(schedule, steps=schedule.steps - again, restart=0), step - again)
-    schedule = replace(schedule, steps=again or schedule.steps)
-    if step < schedule.warmup:
-        return schedule.peak * (step + 1) / schedule.warmup
-    done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
+    starts = [0, *schedule.restarts, schedule.steps]
+    cycle = sum(start <= step for start in starts[1:-1])
+    first, last = starts[cycle : cycle + 2]
+    if step - first < schedule.warmup:
+        return schedule.peak * (step - first + 1) / schedule.warmup
+    done = (step - first - schedule.warmup) / max(1, last - first - schedule.warmup)
     return schedule.peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,16 @@ class BadRecipe(EngineError):
 class Schedule:
     """How long and how fast. A step is one batch of at most `tokens` tokens, padding included.
 
-    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero; with a `restart` it is
-    there by that step, and does the same once more with the steps that are left. Every `evaluate` steps the running
-    average of the weights (decay `average`) is held against val; training ends early once it was not better `patience`
-    times in a row.
+    The learning rate climbs to `peak` over `warmup` steps and falls along a cosine to zero. With a `restart`, or
+    several, it is at zero by that step, and does the same once more until the next one or the end. Every `evaluate`
+    steps the running average of the weights (decay `average`) is held against val; training ends early once it was not
+    better `patience` times in a row.
     """
 
     steps: int
     warmup: int = 400
     peak: float = 1e-3
-    restart: int = 0
+    restart: int | list[int] = 0
     tokens: int = 8192
     evaluate: int = 500
     patience: int = 10
@@ -45,6 +46,15 @@ class Schedule:
     forget: float = 0.0  # added to the first bias of an LSTM's forget gates (Jozefowicz et al. 2015)
     positions: str = "random"  # how learned positions begin: so, or as "sinusoids"
     mixed: bool = True  # bfloat16 where the machine computes with it
+
+    def __post_init__(self) -> None:
+        if any(later <= earlier for earlier, later in pairwise([0, *self.restarts, self.steps])):
+            raise ValueError(f"restart = {self.restart} is to lie between 0 and steps = {self.steps}, in order")
+
+    @property
+    def restarts(self) -> list[int]:
+        """The steps at which the learning rate climbs again."""
+        return self.restart if isinstance(self.restart, list) else [self.restart] * bool(self.restart)
 
 
 @dataclass(frozen=True)

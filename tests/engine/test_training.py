@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -309,13 +310,21 @@ def test_the_learning_rate_climbs_and_falls() -> None:
     assert 0 < rates[-1] < 1e-3
 
 
-def test_a_restart_is_the_same_climb_and_fall_once_more() -> None:
-    once, again = Schedule(steps=110, warmup=10, peak=1.0), Schedule(steps=170, warmup=10, peak=1.0, restart=110)
+@pytest.mark.parametrize("restart", [110, [110], [110, 170]])
+def test_a_restart_is_the_same_climb_and_fall_once_more(restart: int | list[int]) -> None:
+    once, again = Schedule(steps=110, warmup=10, peak=1.0), Schedule(steps=230, warmup=10, peak=1.0, restart=restart)
     assert [learning_rate(again, step) for step in range(110)] == [learning_rate(once, step) for step in range(110)]
-    assert learning_rate(again, 110) == 0.1
-    assert learning_rate(again, 119) == learning_rate(again, 120) == 1.0
-    assert learning_rate(again, 145) == pytest.approx(0.5)
-    assert 0 < learning_rate(again, 169) < 1e-2
+    for first, last in pairwise([110, *again.restarts[1:], 230]):
+        assert learning_rate(again, first) == 0.1
+        assert learning_rate(again, first + 9) == learning_rate(again, first + 10) == 1.0
+        assert learning_rate(again, (first + 10 + last) // 2) == pytest.approx(0.5)
+        assert 0 < learning_rate(again, last - 1) < 2e-3
+
+
+@pytest.mark.parametrize("restart", [-1, 110, 200, [20, 20], [50, 20]])
+def test_restarts_come_in_order_and_before_the_end(restart: int | list[int]) -> None:
+    with pytest.raises(ValueError, match="in order"):
+        Schedule(steps=110, restart=restart)
 
 
 def test_queries_begin_small_where_scores_are_not_scaled(data: Path, tmp_path: Path) -> None:
