@@ -457,20 +457,25 @@ CARDS: tuple[ModelCard, ...] = (
         width=192,
         limit=256,
         sources=(Bundled("gpt-captions"),),
-        sha256="0e0884f6dfab406b17e589038b65394556f5655d886fb6bfc4fbb806bec84063",
+        sha256="00ffe543b17827d6fa66b357814e7f1183a5f35b9e1a81e7f62d5781899e1b2b",
         size=5_198_400,
         licence="Apache-2.0",
-        scores={"perplexity per word, val": 49.5, "previous-token head": 0.637, "induction head": 0.908},
+        scores={"perplexity per word, val": 31.1, "previous-token head": 0.999, "induction head": 0.997},
         examples=(
             Example(
                 "A man in a red shirt is standing in front of a building. A man in a red",
-                note="Layer 2, head 2: the second “red” looks at what came after the first, and says it: “shirt”.",
-                look=(2, 2, 19, 6),
+                note="Layer 2, head 1: the second “red” looks at what came after the first, and says it: “shirt”.",
+                look=(2, 1, 19, 6),
             ),
             Example(
                 "umbrella snow seven guitar umbrella snow seven",
                 note="No sense, but said before. Layer 2, head 1 looks at what came after “seven” the last time.",
                 look=(2, 1, 7, 4),
+            ),
+            Example(
+                "green dog seven river green dog",
+                note="Layer 1, head 3: every word looks at the one before it. That is what layer 2 then searches by.",
+                look=(1, 3, 5, 4),
             ),
             Example(
                 "A woman is holding a baby. The woman",
