@@ -297,18 +297,21 @@ class _GradientQuery(_TensorQuery):
 
     of: Literal["loss", "logit", "number"] = Field(
         "loss",
-        description="The mean loss of the text's own next tokens; one logit, of `of_token`; or the number it says.",
+        description="The loss of the text's own next tokens, of one or their mean; a logit; or the number it says.",
     )
     of_token: int | None = Field(None, ge=0, description="The token's id, or the number of a class.")
     of_position: int | None = Field(
-        None, ge=0, description="Where the token could come next, or the token that has a class; null for the text's."
+        None,
+        ge=0,
+        description="After which token; or the token that has a class. Null for the text's class, and the mean loss.",
     )
 
     @model_validator(mode="after")
     def _complete(self) -> _GradientQuery:
-        if (self.of == "logit") != (self.of_token is not None) or (self.of != "logit" and self.of_position is not None):
+        placed = self.of == "number" and self.of_position is not None
+        if placed or (self.of == "logit") != (self.of_token is not None):
             raise PydanticCustomError(
-                "of", "Give of_token, and perhaps of_position, with of=logit, and neither with of=loss or of=number."
+                "of", "Give of_token with of=logit and only there; of_position with of=logit or of=loss, if at all."
             )
         return self
 
@@ -316,7 +319,7 @@ class _GradientQuery(_TensorQuery):
         """As the engine takes it."""
         if self.of == "number":
             return engine.Number()
-        return engine.Loss() if self.of_token is None else engine.Logit(self.of_token, self.of_position)
+        return engine.Loss(self.of_position) if self.of_token is None else engine.Logit(self.of_token, self.of_position)
 
 
 if TYPE_CHECKING:

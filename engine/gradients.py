@@ -29,7 +29,9 @@ class Logit:
 
 @dataclass(frozen=True)
 class Loss:
-    """The mean cross-entropy, in nats, of every next token of the text itself."""
+    """The cross-entropy, in nats, of the text's own next tokens: of the one after a `position`, or the mean of all."""
+
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ def gradients(
     """d(of) / d(site) for every site whose address fits one of the patterns, shaped like the site in a trace.
 
     For recurrent networks the gradient of `hidden` is the whole of it, through all later steps: its norm over the
-    positions shows how far learning reaches back (Bengio et al. 1994). Under `patches` it is that of the values as they
-    were changed. Raises `BadInput` where the model has no such logit or loss, `BadPatch` and `BadIndex`.
+    positions shows how far learning reaches back from one late token (Bengio et al. 1994). Under `patches` it is that
+    of the values as they were changed. Raises `BadInput` where the model has no such logit or loss, `BadPatch` and
+    `BadIndex`.
     """
     inputs = text if isinstance(text, Inputs) else model.inputs(text, target=target)
     if inputs.decode:
@@ -117,7 +120,9 @@ def _objective(model: Model, inputs: Inputs, hidden: Tensor, of: Logit | Loss | 
         raise BadInput("A loss needs at least two tokens: one to read and one to predict.")
     if model.family.asks is not type(model.family).asks:
         raise BadInput(f"{model.id} does not predict the next token, so a text has no loss under it.")
-    return F.cross_entropy(logits[:-1], ids[1:])
+    if of.position is None:
+        return F.cross_entropy(logits[:-1], ids[1:])
+    return F.cross_entropy(_one(logits[:-1], "position", of.position), ids[of.position + 1])
 
 
 def _one(values: Tensor, axis: str, index: int) -> Tensor:

@@ -68,7 +68,7 @@ export function mountCaptions({ letGo }) {
   /** A pair's weights in both panes. @param {Scene} scene @param {import("./scene.js").Place} at @param {number | undefined} left where the right text has no such pair */
   function bothReadouts(scene, at, left) {
     const both = bothAt(scene, at) ?? bothWeights(scene, at);
-    if (both) return [named(t("compare.left"), both.left), named(t("compare.right"), both.right), h("b.change", { title: exact(both.change) }, signed(both.change))];
+    if (both) return [named(t("compare.left"), both.left), named(t("compare.right"), both.right), h("span", {}, h("span.aside", {}, `${t("compare.difference")} `), h("b.change", { title: exact(both.change) }, signed(both.change)))];
     return [left === undefined ? "" : named(t("compare.left"), left), h("span.aside", {}, t("compare.no-right"))];
   }
 

@@ -34,6 +34,7 @@ def gradient(client: TestClient, id: str, address: str, **query: Any) -> torch.T
     ("name", "address", "of", "query"),
     [
         ("tiny-rnn", "sequence.0.cell.hidden", engine.Loss(), {}),
+        ("tiny-rnn", "sequence.0.cell.hidden", engine.Loss(2), {"of_position": 2}),
         ("tiny-gpt2", "decoder.2.self.pattern", engine.Logit(9, 4), {"of": "logit", "of_token": 9, "of_position": 4}),
         ("tiny-sentiment", "sequence.0.pool.pattern", engine.Logit(1), {"of": "logit", "of_token": 1}),
         ("tiny-numbers", "sequence.0.cell.hidden", engine.Number(), {"of": "number"}),

@@ -230,3 +230,9 @@ def test_projected_lines_stand_as_close_as_their_letters(module: Any) -> None:
     frame = module("views/lines", f"m => m.frameOf({given})")
     assert 32 <= frame["pitch"] < 35
     assert frame["height"] <= 640, "all tokens are seen"
+
+
+def test_formulas_know_numbers_from_what_stands_between_them(module: Any) -> None:
+    written = '["3", "−0.25", "1,024", "1.5×10⁻⁷", "∞", ",", ".", "…", "=", "h", "mask", "top 5"]'
+    tags = module("steps/math", f"m => [...m.row(...{written}).children].map(one => one.tagName)")
+    assert tags == ["mn"] * 5 + ["mo"] * 4 + ["mi"] * 2 + ["mtext"]

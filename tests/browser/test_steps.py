@@ -79,7 +79,7 @@ MODELS: list[tuple[str, dict[str, Any], dict[str, list[str]]]] = [
     (
         "tiny-lstm",
         {"target": TARGET},
-        {"time": ["gates", "cell", "bridge", "through", "logit", "say"], "backwards": ["backward", "reach"]},
+        {"time": ["gates", "cell", "bridge", "through", "logit", "say"], "backwards": ["backward", "reach", "cell"]},
     ),
     (
         "tiny-luong",
@@ -536,18 +536,42 @@ def test_a_step_is_a_link(visit: Open) -> None:
 def test_networks_beside_one_another(visit: Open) -> None:
     where = {"model": "tiny-rnn", "text": SOURCE, "view": "steps", "story": "backwards", "at": "beside"}
     seen = visit(where, **STILL)
-    kinds = {"tiny-rnn": "RNN", "tiny-gru-words": "GRU", "tiny-lstm-words": "LSTM"}
+    lines = {("tiny-rnn", "hidden"): "RNN", ("tiny-gru-words", "hidden"): "GRU"}
+    lines |= {("tiny-lstm-words", "hidden"): "LSTM h", ("tiny-lstm-words", "cell"): "LSTM c"}
     legend = [text.strip() for text in seen.page.locator(".plot-lines .legend li").all_inner_texts()]
-    assert sorted(legend) == sorted(f"{kind} · {name}" for name, kind in kinds.items())
+    assert sorted(legend) == sorted(lines.values())
+    for name in ("tiny-rnn", "tiny-gru-words", "tiny-lstm-words"):
+        expect(seen.page.locator(".steps .note")).to_contain_text(name)
     drawn = seen.page.eval_on_selector_all("polyline", "all => all.map(o => o.getAttribute('points'))")
     heights = [[100 - float(point.split(",")[1]) for point in points.split()] for points in drawn]
-    for name, shown in zip((text.split(" · ")[1] for text in legend), heights, strict=True):
-        root = f"{seen.server}/api/v1/traces"
-        trace = httpx.post(root, json={"model": name, "text": SOURCE}).json()["id"]
-        url = f"{root}/{trace}/gradients/sequence.0.cell.hidden"
-        rows = httpx.get(url, headers={"accept": "application/json"}).json()["values"]
-        norms = [math.hypot(*row) for row in rows]
+    for text, shown in zip(legend, heights, strict=True):
+        ((name, part),) = [line for line, said in lines.items() if said == text]
+        norms = lengths(seen, name, part)
         assert shown == pytest.approx([100 * norm / max(norms) for norm in norms], abs=0.01)
+
+
+def lengths(seen: Any, name: str, part: str) -> list[float]:
+    """How long the gradient of the last word's loss is at every step before that word, as the API has it."""
+    root = f"{seen.server}/api/v1/traces"
+    trace = httpx.post(root, json={"model": name, "text": SOURCE}).json()
+    last = max(i for i, token in enumerate(trace["tokens"]["sequence"]) if not token["special"])
+    url = f"{root}/{trace['id']}/gradients/sequence.0.cell.{part}"
+    rows = httpx.get(url, params={"of_position": last - 1}, headers={"accept": "application/json"}).json()["values"]
+    assert all(value == 0 for row in rows[last:] for value in row)
+    return [math.hypot(*row) for row in rows[:last]]
+
+
+def test_what_is_asked_is_the_last_word_and_every_state_before_it_counts(visit: Open) -> None:
+    where = {"model": "tiny-lstm-words", "text": SOURCE, "view": "steps", "story": "backwards"}
+    for at, part in (("reach", "hidden"), ("cell", "cell")):
+        seen = visit({**where, "at": at}, **STILL)
+        norms = lengths(seen, "tiny-lstm-words", part)
+        shown = seen.page.eval_on_selector_all(
+            ".plot-bars .column", "all => all.map(o => Number(o.title.split(': ').at(-1)))"
+        )
+        assert shown == pytest.approx(norms, rel=1e-5)
+        assert norms[-1] > 0
+        expect(seen.page.locator(".steps .note")).to_contain_text(f"{norms[0] / norms[-1]:.3g}")
 
 
 def test_what_else_a_translation_could_have_said(visit: Open) -> None:

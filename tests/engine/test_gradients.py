@@ -43,23 +43,31 @@ def test_a_gradient_is_what_a_small_change_does(gpt2: engine.Model, address: str
     assert gradient.shape == value.shape
 
 
+@pytest.mark.parametrize("position", [None, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_way_back_through_time_agrees_with_torch(kind: str, tmp_path: Path) -> None:
+def test_the_way_back_through_time_agrees_with_torch(kind: str, position: int | None, tmp_path: Path) -> None:
     model = network(tmp_path, kind=kind, vocabulary=11)
-    found = engine.gradients(model, model.inputs(ids={"sequence": IDS}), of=Loss(), sites=["*.hidden"])
+    found = engine.gradients(
+        model, model.inputs(ids={"sequence": IDS}), of=Loss(position), sites=["*.hidden", "*.cell"]
+    )
     cell = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[kind](5, 6).double()
     cell.load_state_dict({k.removesuffix("_l0"): v for k, v in model.network.forwards[0].cell.state_dict().items()})
     state = torch.zeros(1, 6, dtype=torch.float64)
     carried = (state, state) if kind == "lstm" else state
-    hidden = []
+    hidden, kept = [], []
     for id in IDS:
         carried = cell(model.network.token.weight[[id]], carried)
-        hidden.append(carried[0] if kind == "lstm" else carried)
-        hidden[-1].retain_grad()
+        state, *memory = carried if kind == "lstm" else (carried,)
+        hidden.append(state)
+        kept += memory
+        for one in (state, *memory):
+            one.retain_grad()
     logits = model.network.output(torch.cat(hidden))
-    F.cross_entropy(logits[:-1], torch.tensor(IDS[1:])).backward()
-    expected = torch.cat([h.grad if h.grad is not None else torch.zeros_like(h) for h in hidden])
-    torch.testing.assert_close(found["sequence.0.cell.hidden"], expected, rtol=1e-9, atol=1e-12)
+    asked = slice(0, len(IDS) - 1) if position is None else slice(position, position + 1)
+    F.cross_entropy(logits[asked], torch.tensor(IDS[1:])[asked]).backward()
+    for part, states in ({"hidden": hidden} | ({"cell": kept} if kept else {})).items():
+        expected = torch.cat([h.grad if h.grad is not None else torch.zeros_like(h) for h in states])
+        torch.testing.assert_close(found[f"sequence.0.cell.{part}"], expected, rtol=1e-9, atol=1e-12)
     assert kind in TORCH
 
 
@@ -129,6 +137,8 @@ def test_what_has_no_gradient_says_so(gpt2: engine.Model, tiny: engine.Model) ->
     inputs = gpt2.inputs(ids={"decoder": IDS})
     with pytest.raises(BadIndex, match="position"):
         engine.gradients(gpt2, inputs, of=Logit(0, 7))
+    with pytest.raises(BadIndex, match="position"):
+        engine.gradients(gpt2, inputs, of=Loss(len(IDS) - 1))  # nothing comes after the last one
     with pytest.raises(BadIndex, match="token"):
         engine.gradients(gpt2, inputs, of=Logit(67, 0))
     with pytest.raises(BadInput, match="no class"):

@@ -11,7 +11,9 @@ import { at, gradient, norm, tensor } from "./tensors.js";
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
 
-/** What can be differentiated in a trace: the loss of its own words, the number that it says, or the logit of the class that it gives the text or its last token. @param {import("../trace.js").TraceBody} trace @returns {{name: string, kind: string, pick: import("./tensors.js").Pick} | null} */
+/** @typedef {{name: string, kind: string, pick: import("./tensors.js").Pick, said?: {stack: string, index: number}}} Objective said: the word whose loss it is */
+
+/** What is asked of the end of a trace: the loss of its last word, the number that it says, or the logit of the class that it gives the text or its last token. @param {import("../trace.js").TraceBody} trace @returns {Objective | null} */
 function objective(trace) {
   const { prediction } = trace;
   if (prediction?.number !== undefined) return { name: t("back.number"), kind: "number", pick: { of: "number" } };
@@ -24,10 +26,16 @@ function objective(trace) {
     const best = prediction.token_labels[last];
     return { name: t("back.logit-last", { label: best.label }), kind: "token class", pick: { of: "logit", of_token: best.class, of_position: last } };
   }
-  if (!prediction?.positions || trace.tokens[prediction.stack].length < 2) return null;
+  if (!prediction?.positions) return null;
+  const { stack } = prediction;
+  const index = trace.tokens[stack].findLastIndex(({ special }) => !special);
   const decodes = Object.keys(trace.tokens).length > 1;
-  return decodes && !trace.target ? null : { name: t("back.loss"), kind: "loss", pick: {} };
+  if (index < 1 || (decodes && !trace.target)) return null;
+  return { name: t("back.loss-of", { token: quoted(trace.tokens[stack][index]) }), kind: "loss", pick: { of_position: index - 1 }, said: { stack, index } };
 }
+
+/** The tokens whose states the question can reach: those before the word that is asked for. @param {import("../trace.js").TraceBody} trace @param {string} stack @param {Objective} of */
+const before = (trace, stack, { said }) => (said?.stack === stack ? trace.tokens[stack].slice(0, said.index) : trace.tokens[stack]);
 
 /** What a cell is called. @param {import("./subject.js").SiteRow[]} sites @param {string} stack */
 const kindOf = (sites, stack) => (sites.some(({ address }) => address === `${stack}.{layer}.cell.gate.output`) ? "LSTM" : sites.some(({ address }) => address === `${stack}.{layer}.cell.gate.update`) ? "GRU" : "RNN");
@@ -38,12 +46,24 @@ export function backwardsSteps(subject) {
   const of = objective(trace);
   const hidden = site && recurrent.find(({ where, part }) => where === site.where && part === "hidden");
   if (!hidden || !of) return [];
-  const tokens = trace.tokens[hidden.stack];
+  const cell = recurrent.find(({ where, part }) => where === hidden.where && part === "cell");
+  const tokens = before(trace, hidden.stack, of);
   const { first, last } = around(tokens.length, tokens.length - 1, most);
   const some = `${first}-${last}`;
   const shown = tokens.slice(first, last + 1);
   const states = tensor(hidden.address, { position: some });
   const slope = { ...gradient(hidden.address), pick: { position: some, ...of.pick } };
+  /** How long the gradient is at every step, as bars. @param {import("./tensors.js").Need} need @param {import("./tensors.js").Got} got @returns {import("./parts.js").Scene} */
+  const lengths = (need, got) => {
+    const values = shown.map((_, i) => norm(at(need, got, "position", first + i, first).values));
+    const [early, late] = hidden.reverse ? [values.at(-1), values[0]] : [values[0], values.at(-1)];
+    return {
+      columns: ["wide"],
+      titles: [t("back.norm")],
+      lines: [line([chart({ name: t("back.norm"), values, labels: shown.map(label), result: true })])],
+      note: [late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : "", first ? t("net.tokens-cut", { first, last, all: tokens.length }) : ""].filter(Boolean).join(" "),
+    };
+  };
   const [end, begin] = [quoted(shown[hidden.reverse ? 0 : shown.length - 1]), quoted(shown[hidden.reverse ? shown.length - 1 : 0])];
   return [
     {
@@ -71,21 +91,23 @@ export function backwardsSteps(subject) {
       sentence: t("back.reach-line", { token: begin }),
       formula: () => math("‖", frac(row("∂", "L"), row("∂", sub("h", "t"))), "‖"),
       needs: { slope },
-      scene(got) {
-        const values = shown.map((_, i) => norm(at(slope, got.slope, "position", first + i, first).values));
-        const [early, late] = hidden.reverse ? [values.at(-1), values[0]] : [values[0], values.at(-1)];
-        return {
-          columns: ["wide"],
-          titles: [t("back.norm")],
-          lines: [line([chart({ name: t("back.norm"), values, labels: shown.map(label), result: true })])],
-          note: [late ? t("back.first-over-last", { share: (Number(early) / late).toPrecision(3) }) : t("back.not-last"), first ? t("net.tokens-cut", { first, last, all: tokens.length }) : ""].filter(Boolean).join(" "),
-        };
-      },
+      scene: (got) => lengths(slope, got.slope),
     },
+    ...(cell ? [carried({ ...gradient(cell.address), pick: slope.pick }, lengths)] : []),
   ];
 }
 
-/** So many networks are told apart in one picture. */
+/** @param {import("./tensors.js").Need} slope @param {(need: import("./tensors.js").Need, got: import("./tensors.js").Got) => import("./parts.js").Scene} lengths @returns {Step} */
+const carried = (slope, lengths) => ({
+  id: "cell",
+  title: t("back.cell"),
+  sentence: t("back.cell-line"),
+  formula: () => math(frac(row("∂", sub("c", row("t", "+", "1"))), row("∂", sub("c", "t"))), "=", sub("f", row("t", "+", "1")), "+", "…"),
+  needs: { slope },
+  scene: (got) => lengths(slope, got.slope),
+});
+
+/** So many lines are told apart in one picture. */
 const BESIDE = 6;
 
 /**
@@ -96,7 +118,7 @@ export async function besideSteps(subject, api) {
   const { model, site, trace } = subject;
   const of = objective(trace);
   if (!site || !of) return [];
-  const tokens = trace.tokens[site.stack];
+  const tokens = before(trace, site.stack, of);
   const { first, last } = around(tokens.length, tokens.length - 1, subject.most);
   const reads = (/** @type {import("./subject.js").SiteRow[]} */ sites) => sites.some(({ address }) => address === `${site.stack}.embed.token`); // words, and not numbers
   const read = (/** @type {import("../trace.js").TraceBody} */ one) => one.tokens[site.stack]?.map(({ text }) => text).join("\n");
@@ -114,19 +136,26 @@ export async function besideSteps(subject, api) {
     found.push({ id, sites: detail.sites, trace: other, of: also });
   }
   if (found.length < 2) return [];
-  const address = `${site.stack}.0.cell.hidden`;
-  const needs = Object.fromEntries(found.map((one) => [one.id, { ...gradient(address), pick: { position: `${first}-${last}`, ...one.of.pick }, trace: one.trace }]));
+  const kinds = found.map(({ sites }) => kindOf(sites, site.stack));
+  const lines = found
+    .flatMap(({ id, ...one }, i) => {
+      const parts = kinds[i] === "LSTM" ? [["LSTM h", "hidden"], ["LSTM c", "cell"]] : [[kinds[i], "hidden"]];
+      const only = kinds.filter((kind) => kind === kinds[i]).length === 1;
+      return parts.map(([name, part]) => ({ ...one, id: `${id} ${part}`, name: only ? name : `${name} · ${id}`, address: `${site.stack}.0.cell.${part}` }));
+    })
+    .slice(0, BESIDE);
+  const needs = Object.fromEntries(lines.map((one) => [one.id, { ...gradient(one.address), pick: { position: `${first}-${last}`, ...one.of.pick }, trace: one.trace }]));
   const shown = tokens.slice(first, last + 1);
   return [
     {
       id: "beside",
       title: t("back.beside", { count: found.length }),
-      sentence: t("back.beside-line"),
+      sentence: [t("back.beside-line"), lines.length > found.length ? t("back.beside-cell") : ""].filter(Boolean).join(" "),
       formula: () => math("‖", frac(row("∂", "L"), row("∂", sub("h", "t"))), "‖"),
       needs,
       scene(got) {
-        const curvesOf = found.map(({ id, sites }) => ({ name: `${kindOf(sites, site.stack)} · ${id}`, values: shown.map((_, i) => norm(at(needs[id], got[id], "position", first + i, first).values)) }));
-        return { columns: ["wide"], titles: [t("back.share")], lines: [line([curves({ name: t("back.norm"), labels: shown.map(label), curves: curvesOf, result: true })])], note: t("back.beside-note") };
+        const drawn = lines.map(({ id, name }) => ({ name, values: shown.map((_, i) => norm(at(needs[id], got[id], "position", first + i, first).values)) }));
+        return { columns: ["wide"], titles: [t("back.share")], lines: [line([curves({ name: t("back.norm"), labels: shown.map(label), curves: drawn, result: true })])], note: t("back.beside-note", { models: found.map(({ id }) => id).join(", ") }) };
       },
     },
   ];

@@ -12,9 +12,10 @@ function m(tag, ...terms) {
 
 /** @param {string} text @returns {MathMLElement} */
 function leaf(text) {
-  const tag = /^[−-]?[\d.,]+(×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?$/.test(text) || text === "∞" || text === "−∞" ? "mn" : /^[\p{L}]+$/u.test(text) ? "mi" : /^[\p{L}\d ]{2,}$/u.test(text) ? "mtext" : "mo";
+  const tag = /^[−-]?\d[\d.,]*(×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?$/.test(text) || text === "∞" || text === "−∞" ? "mn" : /^[\p{L}]+$/u.test(text) ? "mi" : /^[\p{L}\d ]{2,}$/u.test(text) ? "mtext" : "mo";
   const element = /** @type {MathMLElement} */ (document.createElementNS("http://www.w3.org/1998/Math/MathML", tag));
   element.append(text);
+  if (text === ",") for (const [side, room] of [["lspace", "0"], ["rspace", "0.25em"]]) element.setAttribute(side, room);
   return element;
 }
 

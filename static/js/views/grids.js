@@ -1,6 +1,6 @@
 // @ts-check
 /** A grid of heads for every attention block, one below the other; where there is no room, and projected, one at a time. */
-import { look, onResize } from "../canvas.js";
+import { faces, look, onResize } from "../canvas.js";
 import { h } from "../dom.js";
 import { attentionId, attentionName, crosses, sides } from "../trace.js";
 import { mountHeadGrid } from "./headgrid.js";
@@ -9,6 +9,17 @@ import { t } from "../words.js";
 
 /** @typedef {import("../scene.js").Scene} Scene */
 /** @typedef {import("../trace.js").Attention} Attention */
+
+/**
+ * Everything that grids of heads are drawn from: a scene that differs elsewhere, as in the step that is played, leaves
+ * them as they are.
+ * @param {Scene} scene @returns {unknown[]}
+ */
+function seen({ state, trace, blocks, attention, overviews, allStats, heads, changes, theme }) {
+  const { query, key, window, time, unit, form, step, story, at, predict, ...rest } = state;
+  const ids = blocks.map(attentionId);
+  return [JSON.stringify(rest), trace, attention && attentionId(attention), heads.length, JSON.stringify(changes), theme, faces, ...ids.flatMap((id) => [overviews.get(id), allStats.get(id)])];
+}
 
 /** Room for a block's name, and between two blocks. */
 const HEADING = 28;
@@ -28,6 +39,8 @@ export function mountGrids(host, { focus, choose, say }) {
   let partsOf = "";
   /** @type {Scene | null} */
   let scene = null;
+  /** @type {unknown[]} */
+  let drawn = [];
   const switcher = h("div.blocks", { role: "group", "aria-label": t("heads.block") });
 
   /** @param {Attention} block @returns {Part} */
@@ -98,10 +111,14 @@ export function mountGrids(host, { focus, choose, say }) {
     /** @param {Scene} next */
     update(next) {
       scene = next;
+      const wanted = seen(next);
+      if (wanted.length === drawn.length && wanted.every((one, i) => one === drawn[i])) return;
+      drawn = wanted;
       draw();
     },
     unmount() {
       scene = null;
+      drawn = [];
       for (const { grid } of parts) grid.unmount();
       parts = [];
       partsOf = "";

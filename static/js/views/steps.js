@@ -18,8 +18,28 @@ import { href } from "../steps/tensors.js";
 /** @typedef {import("../steps/tensors.js").All} All */
 
 const TRAVEL = 340; // milliseconds
+const SEEN = 0.5; // pixels: what moves less stays
+const LATE = 60; // milliseconds after which a step is named though its numbers are not here yet
 const BEAT = 4000; // milliseconds that a step stays at speed 1
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** @type {(() => void)[]} what waits for a frame of its own */
+const turns = [];
+
+/** Runs in a frame to come, and nothing else that asks for a turn in the same one. @param {() => void} run @returns {() => void} gives the turn up */
+function turn(run) {
+  if (turns.push(run) === 1) requestAnimationFrame(next);
+  return () => void turns.splice(turns.indexOf(run), Number(turns.includes(run)));
+}
+
+function next() {
+  const run = turns.shift();
+  if (turns.length) requestAnimationFrame(next);
+  run?.();
+}
+
+/** @type {Set<() => void>} what the players on this page do before any of them moves on */
+const leaving = new Set();
 
 /**
  * @param {HTMLElement} host
@@ -45,6 +65,10 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
   let got = null;
   let problem = "";
   let revealed = false;
+  /** @type {Map<string, DOMRect> | null} where everything stood when the step was left */
+  let left = null;
+  /** @type {(() => void) | null} gives up what was made and is still to be put there */
+  let coming = null;
   let playing = false;
   let speed = 1;
   /** @type {number | undefined} */
@@ -86,11 +110,16 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
 
   // ---------------------------------------------------------------- going through
 
+  /** Notes where everything stands while the page is at rest: once it has been written to, asking means laying it out. */
+  const leave = () => (left = still() ? null : boxes(stage));
+  leaving.add(leave);
+
   /** @param {number} to */
   function go(to) {
     if (!board) return;
     const next = Math.min(board.steps.length - 1, Math.max(0, to));
     if (next === index) return stop();
+    for (const each of leaving) each();
     set({ at: board.steps[next].id, story: board.id });
   }
 
@@ -225,6 +254,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     problem = "";
     if (!board) return;
     const [step, after] = [board.steps[index], board.steps[index + 1]];
+    const late = setTimeout(caption, LATE);
     try {
       const all = await fetched(step);
       if (asked !== name) return;
@@ -234,8 +264,8 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
       problem = /** @type {Error} */ (error).message;
       got = {};
     }
+    clearTimeout(late);
     draw();
-    refresh();
     if (after) fetched(after).catch(() => null); // only sooner; what fails is asked again when it is shown
   }
 
@@ -250,26 +280,36 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     const moved = shown !== "" && shown.split(",")[0] !== "";
     shown = name;
     const hides = veiled();
-    host.firstElementChild?.classList.toggle("predicting", hides);
-    reveal.hidden = !hides;
-    if (problem) {
-      stage.replaceChildren(h("p.empty", {}, problem));
-      return;
-    }
-    const picture = step.scene(got);
+    const picture = problem ? null : step.scene(got);
     const { layer, head } = state;
     const together = scene.attention && (layer === "all" || typeof head !== "number") ? t("steps.one-head", { layer: places.layer, head: places.head }) : "";
-    note.replaceChildren(...subscripted([together, picture.note].filter(Boolean).join(" ")));
-    legend.hidden = !signed(picture);
-    formula.replaceChildren(step.formula?.(got) ?? "");
-    if (state.form === "table") return stage.replaceChildren(tableOf(picture, hides));
-    measured("steps", () => show(picture, theme, state.palette, moved));
+    const made = picture && {
+      notes: subscripted([together, picture.note].filter(Boolean).join(" ")),
+      written: step.formula?.(got) ?? "",
+      drawn: state.form === "table" ? tableOf(picture, hides) : measured("steps", () => drawScene(picture, { theme, palette: state.palette, choose: lock })),
+    };
+    // Made in one frame and put there in the next: both together would take longer than a frame may.
+    coming?.();
+    coming = turn(() => {
+      coming = null;
+      caption();
+      host.firstElementChild?.classList.toggle("predicting", hides);
+      reveal.hidden = !hides;
+      if (picture && made) {
+        note.replaceChildren(...made.notes);
+        legend.hidden = !signed(picture);
+        formula.replaceChildren(made.written);
+        if (state.form === "table") stage.replaceChildren(made.drawn);
+        else measured("steps", () => show(made.drawn, moved));
+      } else stage.replaceChildren(h("p.empty", {}, problem));
+      refresh();
+    });
   }
 
-  /** @param {import("../steps/parts.js").Scene} picture @param {Scene["theme"]} theme @param {import("../state.js").State["palette"]} palette @param {boolean} moved */
-  function show(picture, theme, palette, moved) {
-    const drawn = drawScene(picture, { theme, palette, choose: lock });
-    const before = moved && !still() ? boxes(stage) : null;
+  /** @param {HTMLElement} drawn @param {boolean} moved */
+  function show(drawn, moved) {
+    const before = moved && !still() ? (left ?? boxes(stage)) : null;
+    left = null;
     stage.replaceChildren(drawn);
     const lit = drawn.querySelector(".line.now:not(.head)");
     if (lit && drawn.scrollHeight > stage.clientHeight + 1) stage.scrollTop = /** @type {HTMLElement} */ (lit).offsetTop - stage.clientHeight / 2;
@@ -296,9 +336,10 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
         return;
       }
       const [x, y] = [origin.left - box.left, origin.top - box.top];
-      const sized = own && part.querySelector("canvas") && box.width > 0 && box.height > 0;
+      const size = Math.max(Math.abs(origin.width - box.width), Math.abs(origin.height - box.height));
+      const sized = own && size > SEEN && part.querySelector("canvas") && box.width > 0 && box.height > 0;
       const grown = sized ? ` scale(${origin.width / box.width}, ${origin.height / box.height})` : "";
-      if (!x && !y && !grown && own) return;
+      if (Math.max(Math.abs(x), Math.abs(y)) < SEEN && !grown && own) return;
       part.animate([{ transform: `translate(${x}px, ${y}px)${grown}`, transformOrigin: "0 0", opacity: own ? 1 : 0 }, { transform: "none", transformOrigin: "0 0", opacity: 1 }], options);
     });
   }
@@ -363,12 +404,14 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
       const wanted = `${name} ${board.id} ${board.steps[index].id}`;
       if (wanted !== asked) {
         if (asked) revealed = false;
-        caption();
         ask(wanted);
-      } else draw();
+      } else {
+        if (!coming) left = null; // it stays where it is
+        draw();
+      }
     },
     /** Whether what the address names is on screen. */
-    ready: () => got !== null && shown !== "",
+    ready: () => got !== null && shown !== "" && !coming,
     /** @param {Scene} now */
     sentence(now) {
       const step = board?.steps[index];
@@ -399,6 +442,8 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
     clock: () => board && { id: board.steps[index]?.id ?? "", index },
     unmount() {
       stop();
+      coming?.();
+      leaving.delete(leave);
       document.removeEventListener("keydown", key, true);
       story.removeEventListener("change", chooseStory);
     },
