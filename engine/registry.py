@@ -287,10 +287,10 @@ CARDS: tuple[ModelCard, ...] = (
         width=192,
         limit=256,
         sources=(Bundled("bert-captions"),),
-        sha256="fcc24d097c643816e70620b599c93c29354a0e30b48211c3e63b76c1863e4ca7",
+        sha256="dea5ecccb30c23ae1e62c28bd41a82ced30eff7963c98e17351ba48b3f89c5d7",
         size=6_132_828,
         licence="Apache-2.0",
-        scores={"masked word, top 1, val": 0.517, "masked word, top 5, val": 0.718, "next sentence, val": 0.957},
+        scores={"masked word, top 1, val": 0.576, "masked word, top 5, val": 0.781, "next sentence, val": 0.981},
         examples=(
             Example(
                 "A man is [MASK] a guitar on the street.",
