@@ -500,15 +500,15 @@ CARDS: tuple[ModelCard, ...] = (
         width=192,
         limit=256,
         sources=(Bundled("llama-captions"),),
-        sha256="48cf3bb8fdbf37b260955707309ebc5b8ba6803d1dbbcb226644065748601ea2",
+        sha256="a1092bffee171a06a5a9b909e36c9fa39d67f18441991c9b7d2605e625d53d4d",
         size=4_689_232,
         licence="Apache-2.0",
-        scores={"perplexity per word, val": 44.9},
+        scores={"perplexity per word, val": 28.8},
         examples=(
             Example(
                 "Two dogs are running through the snow. Two dogs",
-                note="Layer 1, head 5: the second “dogs” looks at “running”. Heads 3 and 4 share its keys.",
-                look=(1, 5, 10, 4),
+                note="Layer 1, head 4: the second “dogs” looks at “running”. Heads 3 and 5 share its keys.",
+                look=(1, 4, 10, 4),
             ),
             Example(
                 "A woman is holding a baby. The woman",
@@ -517,8 +517,13 @@ CARDS: tuple[ModelCard, ...] = (
             ),
             Example(
                 "A man in a red shirt is standing in front of a building. A man in a red",
-                note="Layer 0, head 1: the second “red” looks at “shirt”, which is said next.",
-                look=(0, 1, 19, 6),
+                note="Layer 3, head 1: the second “red” looks at “shirt”, which is said next.",
+                look=(3, 1, 19, 6),
+            ),
+            Example(
+                "green dog seven river green dog",
+                note="No sense, but said before. Layer 3, head 3: “dog” looks at what came after it, “seven”.",
+                look=(3, 3, 6, 3),
             ),
         ),
     ),
