@@ -16,7 +16,7 @@ PEERS  := $(VENV)/bench
 TORCH  := torch==2.13.0
 LENS   := transformer-lens==4.3.0 transformers==5.23.0
 VIEWS  := bertviz==1.4.1
-THIRDS := test-browser-a-d test-browser-e-l test-browser-m-z
+THIRDS := test-browser-a-e test-browser-f-m test-browser-n-z
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-browser $(THIRDS) test-others lint bench clean
