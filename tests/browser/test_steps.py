@@ -804,3 +804,15 @@ def test_nothing_jumps_between_steps(visit: Open, size: tuple[int, int]) -> None
         assert over <= 1
         press(seen, "ArrowRight")
     assert len(set(places)) == 1
+
+
+def test_the_grid_of_heads_is_drawn_again_only_where_it_changes(visit: Open) -> None:
+    seen = visit({**AT_IT, "at": "match"}, **STILL)
+    drawn = "() => performance.getEntriesByName('headlight:grid').length"
+    before = seen.page.evaluate(drawn)
+    press(seen, "ArrowRight")
+    assert step(seen) == "scale"
+    assert seen.page.evaluate(drawn) == before
+    press(seen, "[")
+    expect(seen.page.locator("#focus-title")).to_have_text("Layer 5 · Head 10")
+    assert seen.page.evaluate(drawn) > before
