@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from app.settings import Settings
 from tests.browser.chromium import ARGUMENTS, chromium
 from tests.serving import served
 
+PATIENCE = 15_000  # milliseconds until what a page should do counts as not done, on a machine that has other work, too
 TABS = 8  # that wait for somebody, each with a process and its memory
 BARE = "/health/live"  # of the same origin, and nothing happens there
 STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
@@ -38,6 +39,7 @@ def server(folders: dict[str, Path]) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium(playwright), args=ARGUMENTS)
         yield launched
@@ -91,7 +93,7 @@ class Tabs:
         if script:
             context.add_init_script(script)
         tab = Tab(context.new_page(), kind)
-        tab.page.set_default_timeout(15_000)
+        tab.page.set_default_timeout(PATIENCE)
         tab.sweep(server)
         return tab
 
