@@ -8,12 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
 
 PATIENCE = 60  # seconds until a server has to be up
+
+client = httpx.Client(verify=False, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+"""Asks servers of this machine; `httpx.get` would read all certificates first, which takes longer than an answer."""
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs
 
-import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FLAGSHIP, Open, Visit
 from tests.browser.test_access import STILL, serious
+from tests.serving import client
 
 WIDE = FLAGSHIP.replace("tired", "wide")
 SIDES = {"model": "minilm", "text": FLAGSHIP, "vs_text": WIDE, "layer": 5, "head": 11, "query": 10, "key": 2}
@@ -32,14 +32,14 @@ class Side:
 
     def __init__(self, server: str, **what: Any) -> None:
         self.root = f"{server}/api/v1"
-        answer = httpx.post(f"{self.root}/traces", json=what)
+        answer = client.post(f"{self.root}/traces", json=what)
         assert answer.status_code == 201, answer.text
         self.body = answer.json()
 
     def maps(self, **query: Any) -> list[list[list[list[float]]]]:
         """Weights by layer, head, query and key."""
         url = f"{self.root}/traces/{self.body['id']}/attention"
-        values: list[Any] = httpx.get(url, params=query, headers={"accept": "application/json"}).json()["values"]
+        values: list[Any] = client.get(url, params=query, headers={"accept": "application/json"}).json()["values"]
         return values
 
     def head(self, layer: int, head: int, **query: Any) -> list[list[float]]:
@@ -368,7 +368,7 @@ def test_a_trace_with_an_intervention_alone(visit: Open, server: str) -> None:
 
 def test_generation_goes_on_under_the_intervention(visit: Open, server: str) -> None:
     patch = {"operation": "zero", "address": "decoder.1.self.z", "where": {}}
-    said = httpx.post(
+    said = client.post(
         f"{server}/api/v1/traces",
         json={"model": "tiny-gpt2", "text": SOURCE, "generate": {"max_new_tokens": 3}},
     ).json()["said"]
@@ -383,7 +383,7 @@ def test_generation_goes_on_under_the_intervention(visit: Open, server: str) -> 
         side = Side(server, model="tiny-gpt2", text=SOURCE, said=said, patches=patches)
         url = f"{side.root}/traces/{side.body['id']}/tensors/decoder.logits"
         at = len(side.body["tokens"]["decoder"]) - 3
-        logits = httpx.get(url, params={"position": at}, headers={"accept": "application/json"}).json()["values"][0]
+        logits = client.get(url, params={"position": at}, headers={"accept": "application/json"}).json()["values"][0]
         top = max(logits)
         chances.append(math.exp(logits[said[1]] - top) / sum(math.exp(x - top) for x in logits))
     assert chances[0] != pytest.approx(chances[1], rel=1e-2)
@@ -430,7 +430,7 @@ def test_two_translations_go_on_one_clock(visit: Open, server: str) -> None:
             assert cells, name
             for source, text in cells:
                 url = f"{side.root}/traces/{side.body['id']}/{source}"
-                wanted = httpx.get(url, headers={"accept": "application/json"}).json()["values"]
+                wanted = client.get(url, headers={"accept": "application/json"}).json()["values"]
                 numbers = [read(one) for one in text.split()]
                 assert numbers == pytest.approx(np.ravel(wanted).tolist(), rel=1e-5, abs=1e-7), (host, name)
                 shown.append(numbers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -15,7 +14,7 @@ from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
 from tests.browser.test_families import shown, traced
 from tests.hub import Hub
-from tests.serving import served
+from tests.serving import client, served
 
 NAME, ID = "someone/tiny", "tiny"
 TEXT = "two dogs run in the snow"
@@ -93,7 +92,7 @@ def test_a_download_can_be_cancelled_and_goes_on(visit: Open, server: str, hub: 
     expect(page.locator(".download .state")).to_contain_text("285 kB")
     page.keyboard.press("Enter")  # the focus is on Cancel
     expect(page.locator(".download .state")).to_have_text("Stopped at 285 kB of 559 kB. What has come is kept.")
-    until(lambda: "headlight_download_watchers 0.0" in httpx.get(f"{server}/metrics").text)
+    until(lambda: "headlight_download_watchers 0.0" in client.get(f"{server}/metrics").text)
     hub.release()
     page.get_by_role("button", name="Go on").click()
     opened(seen)

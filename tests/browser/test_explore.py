@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 import engine
 from tests.browser.conftest import FLAGSHIP, Open, Visit
+from tests.serving import client
 
 VIEWS = ["heatmap", "lines", "text", "bars", "table"]
 AT_IT = {"model": "minilm", "text": FLAGSHIP, "layer": 5, "head": 11, "query": 10, "key": 2}
@@ -324,8 +325,8 @@ def test_sharpest_heads_first(visit: Open, server: str) -> None:
     page = seen.page
     page.select_option("select[data-state=sort]", "sharp")
     seen.settle()
-    trace = httpx.post(f"{server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
-    sharpness = httpx.get(f"{server}/api/v1/traces/{trace}/heads").json()["sharpness"]
+    trace = client.post(f"{server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
+    sharpness = client.get(f"{server}/api/v1/traces/{trace}/heads").json()["sharpness"]
     layer, head = max(((la, he) for la in range(6) for he in range(12)), key=lambda at: sharpness[at[0]][at[1]])
     box = page.locator("#grids canvas").bounding_box()
     assert box is not None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from engine.models import FAMILIES
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
+from tests.serving import client
 
 SOURCE = "two dogs run in the snow"
 TARGET = "deux chiens dorment"
@@ -20,13 +20,13 @@ GRU = {"model": "tiny-gru", "text": SOURCE, "target": TARGET}
 
 
 def ask(server: str, path: str, **query: Any) -> Any:
-    answer = httpx.get(f"{server}/api/v1/{path}", params=query, headers={"accept": "application/json"})
+    answer = client.get(f"{server}/api/v1/{path}", params=query, headers={"accept": "application/json"})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def traced(server: str, model: str, text: str = SOURCE, **more: str) -> Any:
-    return httpx.post(f"{server}/api/v1/traces", json={"model": model, "text": text, **more}).json()
+    return client.post(f"{server}/api/v1/traces", json={"model": model, "text": text, **more}).json()
 
 
 def shown(seen: Visit) -> float:
@@ -52,7 +52,7 @@ def shown(seen: Visit) -> float:
     ],
 )
 def test_every_family_shows_its_own_weights(visit: Open, server: str, model: str, head: str) -> None:
-    says = httpx.get(f"{server}/api/v1/models/{model}").json()["targets"]
+    says = client.get(f"{server}/api/v1/models/{model}").json()["targets"]
     more = {"target": TARGET} if says else {}
     stack, layer, block, number = head.split(".")
     named = {"stack": stack, "block": block}
@@ -74,7 +74,7 @@ FAMILY_NAMES = {family.name: family.title for family in FAMILIES}
 
 def test_the_picker_says_how_large_each_model_is_and_what_to_look_for(visit: Open, server: str) -> None:
     seen = visit()
-    for card in httpx.get(f"{server}/api/v1/models").json():
+    for card in client.get(f"{server}/api/v1/models").json():
         name, size, line = seen.page.locator(f"#model option[value='{card['id']}'] > *").all_inner_texts()
         assert name.startswith(card["name"])
         assert line == card["summary"]
@@ -120,7 +120,7 @@ def test_a_tab_that_was_clicked_leaves_the_arrows_to_its_view(visit: Open) -> No
 
 def test_every_model_can_be_picked_from_its_family(visit: Open, server: str) -> None:
     seen = visit()
-    cards = [card for card in httpx.get(f"{server}/api/v1/models").json() if card["status"] != "absent"]
+    cards = [card for card in client.get(f"{server}/api/v1/models").json() if card["status"] != "absent"]
     for card in cards[::-1]:
         model = card["id"]
         group = seen.page.locator(f"#model optgroup:has(> option[value='{model}'])")
@@ -340,7 +340,7 @@ def test_a_network_that_reads_numbers_says_one(visit: Open, server: str) -> None
 def maps(server: str, model: str) -> list[float]:
     """The one row of a pool: what the whole takes from each token."""
     id = traced(server, model)["id"]
-    answer = httpx.get(f"{server}/api/v1/traces/{id}/attention", headers={"accept": "application/json"})
+    answer = client.get(f"{server}/api/v1/traces/{id}/attention", headers={"accept": "application/json"})
     row: list[float] = answer.json()["values"][0][0][0]
     return row
 

@@ -6,13 +6,13 @@ import json
 import time
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from app import runner
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
+from tests.serving import client
 
 TEXT = "two dogs run"
 MODELS = ["tiny-gpt2", "tiny-t5", "tiny-gru", "tiny-rnn"]
@@ -26,7 +26,7 @@ def here(model: str, **more: Any) -> dict[str, Any]:
 def said(server: str, model: str, **body: Any) -> tuple[list[Any], Any]:
     """The steps and the end, as the API gives them."""
     given = {"model": model, "text": TEXT, **body}
-    answer = httpx.post(f"{server}/api/v1/generate", json=given, timeout=60)
+    answer = client.post(f"{server}/api/v1/generate", json=given, timeout=60)
     assert answer.status_code == 200, answer.text
     parts = [part.split("data: ", 1)[1] for part in answer.text.strip().split("\n\n")]
     *steps, done = map(json.loads, parts)
@@ -108,7 +108,7 @@ def test_every_view_shows_what_was_said(visit: Open, server: str) -> None:
     _, done = said(server, "tiny-gpt2", max_new_tokens=5)
     seen.page.keyboard.press("1")
     seen.settle()
-    length = len(httpx.get(f"{server}{done['location']}").json()["tokens"]["decoder"])
+    length = len(client.get(f"{server}{done['location']}").json()["tokens"]["decoder"])
     assert f"{length} tokens by {length}" in (seen.page.get_attribute("canvas.axes", "aria-label") or "")
     expect(seen.page.locator("#said-note")).to_be_visible()
     seen.page.keyboard.press("3")
@@ -131,7 +131,7 @@ def test_a_step_is_looked_at_from_the_row_that_it_came_from(visit: Open, server:
     row = steps[3]["position"] - 1
     assert f"query={row}" in seen.hash
     assert "step=3" in seen.hash
-    maps = httpx.get(
+    maps = client.get(
         f"{server}{done['location']}/attention",
         params={"stack": "decoder", "block": block, "layers": 0, "heads": 0},
         headers={"accept": "application/json"},
@@ -324,7 +324,7 @@ def test_the_server_stops_with_the_page(visit: Open, server: str, monkeypatch: p
     monkeypatch.setattr(runner.Generation, "_next", lambda self: (time.sleep(0.03), steps(self))[1])
 
     def counted() -> float:
-        lines = httpx.get(f"{server}/metrics").text.splitlines()
+        lines = client.get(f"{server}/metrics").text.splitlines()
         return float(next(line for line in lines if line.startswith("headlight_generated_tokens_total")).split()[1])
 
     seen = visit({"model": "tiny-gpt2", "text": TEXT, "most": 120})
@@ -373,7 +373,7 @@ def test_what_cannot_be_is_said_in_words_and_loses_nothing(visit: Open) -> None:
 def test_a_full_text_ends_and_says_so(visit: Open, server: str) -> None:
     text = " ".join(["dogs"] * 120)
     length = len(
-        httpx.post(f"{server}/api/v1/traces", json={"model": "tiny-gpt2", "text": text}).json()["tokens"]["decoder"]
+        client.post(f"{server}/api/v1/traces", json={"model": "tiny-gpt2", "text": text}).json()["tokens"]["decoder"]
     )
     seen = generate(visit({**here("tiny-gpt2"), "text": text}))
     assert len(tokens(seen)) == 128 - length
@@ -387,7 +387,7 @@ def test_a_typed_text_is_read_before_it_is_continued(visit: Open, server: str) -
     seen = visit(here("tiny-gpt2", most=4))
     seen.page.fill("#text", "un chien court")
     generate(seen)
-    answer = httpx.post(
+    answer = client.post(
         f"{server}/api/v1/generate", json={"model": "tiny-gpt2", "text": "un chien court", "max_new_tokens": 4}
     ).text
     assert f'"said":{json.dumps(ids(seen)).replace(" ", "")}' in answer

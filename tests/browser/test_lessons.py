@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -17,7 +16,7 @@ from app.settings import Settings
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_access import STILL, serious
 from tests.browser.test_present import LEAST, READ, ROOM, SPY
-from tests.serving import served
+from tests.serving import client, served
 
 OWN = """
 title: Of my own
@@ -50,7 +49,7 @@ class Lecture:
         self.page = seen.page
         self.name = name
         self.root = f"{seen.server}/api/v1"
-        self.slides = httpx.get(f"{self.root}/lessons/{name}").json()["slides"]
+        self.slides = client.get(f"{self.root}/lessons/{name}").json()["slides"]
         self.traces: dict[str, str] = {}
 
     def places(self) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
@@ -64,7 +63,7 @@ class Lecture:
     def weights(self, state: dict[str, str]) -> tuple[Any, list[float]]:
         """The trace behind a slide, and the weights of the row that it holds."""
         what = {name: state[name] for name in ("model", "text", "pair", "target") if name in state}
-        trace = httpx.post(f"{self.root}/traces", json=what).json()
+        trace = client.post(f"{self.root}/traces", json=what).json()
         where = {name: state[name] for name in ("stack", "block") if name in state}
         head = (
             {"reduce": state["head"], "over": "all"}
@@ -72,7 +71,7 @@ class Lecture:
             else {"layers": state.get("layer", "0"), "heads": state.get("head", "0")}
         )
         query = where | head | {"queries": state["query"]}
-        answer = httpx.get(
+        answer = client.get(
             f"{self.root}/traces/{trace['id']}/attention", params=query, headers={"accept": "application/json"}
         )
         return trace, answer.json()["values"][0][0][0]
@@ -127,9 +126,9 @@ def test_a_lesson_plays_from_start_to_end(visit: Open, name: str) -> None:
             assert page.locator(".stage-room :is(.number, canvas)").count() > 0
             assert page.eval_on_selector(".stage-room", "room => room.scrollHeight - room.clientHeight") <= 1
         elif state.get("view") == "states":
-            trace = httpx.post(f"{on.root}/traces", json={name: state[name] for name in ("model", "text")}).json()
+            trace = client.post(f"{on.root}/traces", json={name: state[name] for name in ("model", "text")}).json()
             url = f"{on.root}/traces/{trace['id']}/tensors/{state['site']}"
-            values = httpx.get(url, headers={"accept": "application/json"}).json()["values"]
+            values = client.get(url, headers={"accept": "application/json"}).json()["values"]
             assert shown(page.inner_text("#readout b"), values[int(state["time"])][int(state["unit"])])
             compared += 1
         elif state.get("query"):
@@ -203,7 +202,7 @@ def test_most_heads_lean_on_the_first_token(visit: Open) -> None:
     on = lecture(visit, "which-word")
     trace, _ = on.weights(next(state for _, _, state in on.places()))
     url = f"{on.root}/traces/{trace['id']}/attention"
-    maps = httpx.get(url, params={"layers": "0-5", "heads": "0-11"}, headers={"accept": "application/json"}).json()
+    maps = client.get(url, params={"layers": "0-5", "heads": "0-11"}, headers={"accept": "application/json"}).json()
     heads = [rows for layer in maps["values"] for rows in layer]
     assert len(heads) == 72
     count = len(heads[0])
@@ -217,7 +216,7 @@ def test_what_the_second_lesson_says_of_the_division_holds(visit: Open) -> None:
     trace, row = on.weights(state)
     where = {"layers": "5", "heads": "11", "queries": "10", "stage": "scores"}
     url = f"{on.root}/traces/{trace['id']}/attention"
-    answer = httpx.get(url, params=where, headers={"accept": "application/json"}).json()
+    answer = client.get(url, params=where, headers={"accept": "application/json"}).json()
     undivided = [math.sqrt(32) * score for score in answer["values"][0][0][0]]
     shares = [math.exp(score - max(undivided)) for score in undivided]
     assert round(max(shares) / sum(shares), 4) == 0.9997
@@ -239,7 +238,7 @@ def test_what_the_third_lesson_says_holds(visit: Open) -> None:
             assert row[int(state["key"])] == max(row) > 0.5, place
             said[number].append(trace["tokens"]["decoder"][int(state["query"]) + 1]["text"].strip())
     plain = {"model": "seq2seq-plain-fr-en", "text": "Un chat gris sur un banc vert."}
-    words = httpx.post(f"{on.root}/traces", json=plain).json()["tokens"]["decoder"]
+    words = client.post(f"{on.root}/traces", json=plain).json()["tokens"]["decoder"]
     assert [word["text"].strip() for word in words] == "<s> A brown dog on a blue bench .".split()
     assert said == {"#4": ["gray", "cat", "green", "bench"], "#6": ["gray", "cat"]}
     assert pairs == [["chat", "gris"], ["gris", "chat"], ["banc", "vert"]]

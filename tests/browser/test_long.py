@@ -16,6 +16,7 @@ from playwright.sync_api import Response, expect
 
 from tests import zoo
 from tests.browser.conftest import Open, Visit
+from tests.serving import client
 
 LENGTH = 4096
 WHOLE = f"queries 0–{LENGTH - 1} · keys 0–{LENGTH - 1} of {LENGTH} · a cell is 8 × 8 tokens"
@@ -33,7 +34,7 @@ def text(server: str) -> str:
 
 
 def _tokens(server: str, text: str) -> int:
-    answer = httpx.post(f"{server}/api/v1/traces", json={"model": "tiny-long", "text": text})
+    answer = client.post(f"{server}/api/v1/traces", json={"model": "tiny-long", "text": text})
     return len(answer.json()["tokens"]["decoder"])
 
 

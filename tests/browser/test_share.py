@@ -237,15 +237,26 @@ def downloaded(seen: Visit, kind: str, folder: Path) -> Path:
     return target
 
 
-def rendered(browser: Browser, file: Path, width: int, height: int, scale: int) -> Image.Image:
-    """The file as a browser shows it that knows nothing of this page."""
-    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
-    page = context.new_page()
-    page.goto(file.as_uri())
-    page.evaluate("() => document.fonts.ready")
-    shown = Image.open(BytesIO(page.screenshot())).convert("RGB")
-    context.close()
-    return shown
+Render = Callable[[Path, int, int, int], Image.Image]
+
+
+@pytest.fixture(scope="module")
+def rendered(browser: Browser) -> Iterator[Render]:
+    """A file as a browser shows it that knows nothing of this page, with that width, height and pixels in each."""
+    pages: dict[int, Page] = {}
+
+    def render(file: Path, width: int, height: int, scale: int) -> Image.Image:
+        if scale not in pages:
+            pages[scale] = browser.new_context(device_scale_factor=scale).new_page()
+        page = pages[scale]
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(file.as_uri())
+        page.evaluate("() => document.fonts.ready")
+        return Image.open(BytesIO(page.screenshot())).convert("RGB")
+
+    yield render
+    for page in pages.values():
+        page.context.close()
 
 
 def differing(one: Image.Image, other: Image.Image) -> float:
@@ -256,7 +267,7 @@ def differing(one: Image.Image, other: Image.Image) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("view", PICTURES)
-def test_an_svg_is_what_was_on_screen(visit: Open, browser: Browser, tmp_path: Path, view: str, theme: str) -> None:
+def test_an_svg_is_what_was_on_screen(visit: Open, rendered: Render, tmp_path: Path, view: str, theme: str) -> None:
     seen = visit(PICTURES[view], theme=theme, reduced_motion="reduce")
     if view == "bars":
         seen.page.locator(".plot.ready").wait_for()
@@ -280,7 +291,7 @@ def test_an_svg_is_what_was_on_screen(visit: Open, browser: Browser, tmp_path: P
     assert "http" not in file.read_text().replace("http://www.w3.org/", "")
 
     left, top, width, height = (int(part) for part in root.attrib["viewBox"].split())
-    shown = rendered(browser, file, width, height, 1)
+    shown = rendered(file, width, height, 1)
     # Of the margin around it, the page shows what stands beside the view.
     inner = (
         max(0, -left) + MARGIN,
@@ -295,7 +306,7 @@ def test_an_svg_is_what_was_on_screen(visit: Open, browser: Browser, tmp_path: P
 
     picture = Image.open(downloaded(seen, "PNG", tmp_path)).convert("RGB")
     assert picture.size == (2 * width, 2 * height)
-    assert differing(picture, rendered(browser, file, width, height, 2)) < SAME
+    assert differing(picture, rendered(file, width, height, 2)) < SAME
 
 
 VECTORS = ("svg", "title", "desc", "style", "defs", "g", "rect", "path", "text", "image", "pattern", "clipPath")

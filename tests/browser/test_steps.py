@@ -7,12 +7,12 @@ import math
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FLAGSHIP, Open, Visit
 from tests.browser.test_access import STILL, serious
+from tests.serving import client
 
 SOURCE = "two dogs run in the snow"
 TARGET = "deux chiens dorment"
@@ -143,7 +143,7 @@ class Api:
     def __init__(self, seen: Visit, what: dict[str, str]) -> None:
         self.root = f"{seen.server}/api/v1"
         self.kept: dict[str, list[float]] = {}
-        self.traces = [httpx.post(f"{self.root}/traces", json=what).json()["id"]]
+        self.traces = [client.post(f"{self.root}/traces", json=what).json()["id"]]
         seen.page.on("request", self._notice)
 
     def _notice(self, request: Any) -> None:
@@ -159,7 +159,7 @@ class Api:
         for trace in self.traces:
             url = f"{self.root}/{source}" if learned else f"{self.root}/traces/{trace}/{source}"
             if url not in self.kept:
-                answer = httpx.get(url, headers={"accept": "application/json"})
+                answer = client.get(url, headers={"accept": "application/json"})
                 self.kept[url] = flat(answer.json()["values"]) if answer.status_code == 200 else []
             found.append(self.kept[url])
         return found
@@ -200,9 +200,9 @@ def test_every_storyboard_plays_to_its_end(
 def test_the_flagship_in_six_steps(visit: Open) -> None:
     seen = visit(AT_IT, **STILL)
     assert steps(seen) == EVERY["attention"]
-    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
+    trace = client.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
     place = {"layer": 5, "head": 11, "query": 10, "key": 2}
-    exact = httpx.get(f"{seen.server}/api/v1/traces/{trace}/arithmetic", params=place).json()
+    exact = client.get(f"{seen.server}/api/v1/traces/{trace}/arithmetic", params=place).json()
     drawn = {}
     for name in EVERY["attention"]:
         assert step(seen) == name
@@ -276,9 +276,11 @@ def test_the_likeliest_word_is_a_row_of_w_u_times_what_the_head_reads(
 )
 def test_the_lens_is_the_apis(visit: Open, model: str, text: str) -> None:
     seen = visit({"text": text, "model": model, "view": "steps", "story": "network", "at": "lens"}, **STILL)
-    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": model, "text": text}).json()
+    trace = client.post(f"{seen.server}/api/v1/traces", json={"model": model, "text": text}).json()
     (asked,) = trace["prediction"]["positions"]
-    wanted = httpx.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": asked["position"]}).json()
+    wanted = client.get(
+        f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": asked["position"]}
+    ).json()
     lines = seen.page.locator(".scene .line:has(.part.token)")
     assert lines.locator(".part.token").all_inner_texts() == [
         guess["top"][0]["token"]["text"].strip() for guess in wanted["guesses"]
@@ -299,8 +301,8 @@ def test_a_translator_is_read_where_it_says_a_word(visit: Open) -> None:
     expect(seen.page.locator(".steps .sentence")).to_contain_text("“Two”")
     expect(seen.page.locator(".steps .sentence")).to_contain_text("“dogs”")
     press(seen, "ArrowRight")
-    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": state["model"], "text": state["text"]}).json()
-    lens = httpx.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": 1, "top": 8}).json()
+    trace = client.post(f"{seen.server}/api/v1/traces", json={"model": state["model"], "text": state["text"]}).json()
+    lens = client.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": 1, "top": 8}).json()
     rows = seen.page.eval_on_selector_all(
         ".stage-room tr", "all => all.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
     )
@@ -357,11 +359,13 @@ def test_what_a_recurrent_decoder_looks_back_at_is_what_was_read(visit: Open, mo
     state = {"model": model, "text": SOURCE, "target": TARGET, "view": "steps", "story": "translation"}
     seen = visit({**state, "at": "encode", "form": "table"}, **STILL)
     api = f"{seen.server}/api/v1/traces"
-    trace = httpx.post(api, json={"model": model, "text": SOURCE, "target": TARGET}).json()["id"]
+    trace = client.post(api, json={"model": model, "text": SOURCE, "target": TARGET}).json()["id"]
     last = {"tiny-gru": 0}.get(model, 1)
     both = []
     for way in ("cell", "reverse") if wide == 64 else ("cell",):
-        answer = httpx.get(f"{api}/{trace}/tensors/encoder.{last}.{way}.hidden", headers={"accept": "application/json"})
+        answer = client.get(
+            f"{api}/{trace}/tensors/encoder.{last}.{way}.hidden", headers={"accept": "application/json"}
+        )
         both.append(answer.json()["values"])
     wanted = [[x for part in parts for x in part] for parts in zip(*both, strict=True)]
     shown = [numbers(text) for _, text in seen.page.evaluate(SHOWN)]
@@ -417,9 +421,9 @@ def test_keys_are_the_columns_that_queries_are_multiplied_with(visit: Open) -> N
     assert sheet is not None
     assert frame["x"] - sheet["x"] == pytest.approx(2 * sheet["width"] / 15, abs=1)
     assert frame["height"] == pytest.approx(sheet["height"], abs=1)
-    trace = httpx.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
+    trace = client.post(f"{seen.server}/api/v1/traces", json={"model": "minilm", "text": FLAGSHIP}).json()["id"]
     url = f"{seen.server}/api/v1/traces/{trace}/tensors/encoder.5.self.k"
-    exact = flat(httpx.get(url, params={"kv_head": 11}, headers={"accept": "application/json"}).json()["values"])
+    exact = flat(client.get(url, params={"kv_head": 11}, headers={"accept": "application/json"}).json()["values"])
     keys.locator("canvas").hover(position={"x": 2.5 * sheet["width"] / 15, "y": 7.5 * sheet["height"] / 32})
     said = str(keys.locator("canvas").get_attribute("title"))
     assert numbers(said.split("]: ")[1]) == pytest.approx([exact[2 * 32 + 7]], rel=1e-5)
@@ -519,7 +523,7 @@ def test_a_learned_matrix_tells_its_numbers_under_the_pointer(visit: Open) -> No
     assert said.startswith("W_Q [7, 100]: ")
     place = {"head": 11, "head_dim": 7, "model": 100}
     url = f"{seen.server}/api/v1/models/minilm/weights/layers.5.attention.q.weight"
-    exact = httpx.get(url, params=place, headers={"accept": "application/json"}).json()["values"]
+    exact = client.get(url, params=place, headers={"accept": "application/json"}).json()["values"]
     assert numbers(said.split(": ")[1]) == pytest.approx(flat(exact), rel=1e-5)
 
 
@@ -553,10 +557,10 @@ def test_networks_beside_one_another(visit: Open) -> None:
 def lengths(seen: Any, name: str, part: str) -> list[float]:
     """How long the gradient of the last word's loss is at every step before that word, as the API has it."""
     root = f"{seen.server}/api/v1/traces"
-    trace = httpx.post(root, json={"model": name, "text": SOURCE}).json()
+    trace = client.post(root, json={"model": name, "text": SOURCE}).json()
     last = max(i for i, token in enumerate(trace["tokens"]["sequence"]) if not token["special"])
     url = f"{root}/{trace['id']}/gradients/sequence.0.cell.{part}"
-    rows = httpx.get(url, params={"of_position": last - 1}, headers={"accept": "application/json"}).json()["values"]
+    rows = client.get(url, params={"of_position": last - 1}, headers={"accept": "application/json"}).json()["values"]
     assert all(value == 0 for row in rows[last:] for value in row)
     return [math.hypot(*row) for row in rows[:last]]
 
@@ -579,8 +583,8 @@ def test_what_else_a_translation_could_have_said(visit: Open) -> None:
     seen = visit(where, **STILL)
     root = f"{seen.server}/api/v1/traces"
     body = {"model": "tiny-marian", "text": SOURCE}
-    said = [token["id"] for token in httpx.post(root, json=body | {"target": TARGET}).json()["tokens"]["decoder"]][1:]
-    top = httpx.post(root, json=body | {"said": said[:1]}).json()["prediction"]["positions"][-1]["top"]
+    said = [token["id"] for token in client.post(root, json=body | {"target": TARGET}).json()["tokens"]["decoder"]][1:]
+    top = client.post(root, json=body | {"said": said[:1]}).json()["prediction"]["positions"][-1]["top"]
     shown = seen.page.eval_on_selector_all(".ranks li .number", "all => all.map(o => o.title.split(': ')[1])")
     assert numbers(" ".join(shown[:5])) == pytest.approx([one["probability"] for one in top[:5]], rel=1e-5)
     lit = seen.page.locator(".ranks li.now .token").inner_text()
@@ -590,10 +594,10 @@ def test_what_else_a_translation_could_have_said(visit: Open) -> None:
 def test_each_head_says_what_it_looks_at(visit: Open) -> None:
     seen = visit({**AT_IT, "text": "I kicked the ball", "query": 2, "key": 1, "at": "heads"}, **STILL)
     root = f"{seen.server}/api/v1/traces"
-    made = httpx.post(root, json={"model": "minilm", "text": "I kicked the ball"}).json()
+    made = client.post(root, json={"model": "minilm", "text": "I kicked the ball"}).json()
     words = [token["text"] for token in made["tokens"]["encoder"]]
     url = f"{root}/{made['id']}/tensors/encoder.5.self.pattern"
-    rows = httpx.get(url, params={"query": 2}, headers={"accept": "application/json"}).json()["values"]
+    rows = client.get(url, params={"query": 2}, headers={"accept": "application/json"}).json()["values"]
     said = seen.page.locator(".scene .line .part.phrase:last-child").all_inner_texts()
     assert len(said) == len(rows) == 12
     names = {1: "the token before", 2: "itself", 3: "the token after"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FLAGSHIP, Open, Visit
+from tests.serving import client
 
 PHONE: dict[str, Any] = {"size": (390, 844), "has_touch": True, "is_mobile": True}
 AT_HEAD = {"model": "minilm", "text": FLAGSHIP, "layer": 5, "head": 11}
@@ -85,7 +85,7 @@ def test_targets_are_large_enough(visit: Open, view: str) -> None:
 
 @pytest.mark.parametrize("model", ["tiny-gpt2", "tiny-lstm", "tiny-t5", "tiny-bert-mlm"])
 def test_targets_of_other_networks_too(visit: Open, server: str, model: str) -> None:
-    known = [card["id"] for card in httpx.get(f"{server}/api/v1/models").json()]
+    known = [card["id"] for card in client.get(f"{server}/api/v1/models").json()]
     assert model in known
     seen = visit({"model": model, "text": "The animal was tired"}, **PHONE)
     assert seen.page.evaluate(SMALL) == []
