@@ -56,6 +56,12 @@ def test_version() -> None:
     assert headlight("--version").stdout.strip() == f"headlight {VERSION}"
 
 
+def test_a_question_about_the_command_line_waits_for_no_library() -> None:
+    code = "import sys; from app.__main__ import parser; parser(); print(sorted({'torch', 'fastapi'} & {*sys.modules}))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
 def test_models_is_a_table() -> None:
     head, *rows = headlight("models").stdout.splitlines()
     assert head.split()[:3] == ["id", "name", "family"]
