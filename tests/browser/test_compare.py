@@ -411,6 +411,27 @@ def test_steps_go_on_one_clock(visit: Open) -> None:
     expect(seen.page.locator("#beside .step-transport")).to_be_hidden()
 
 
+DRAWN = """() => {
+  window.drawn = { "#view": [], "#beside": [] };
+  for (const [host, frames] of Object.entries(window.drawn)) {
+    const room = document.querySelector(`${host} .stage-room`);
+    const noting = new MutationObserver(() => frames.push(document.timeline.currentTime));
+    noting.observe(room, { childList: true, subtree: true });
+  }
+}"""
+
+
+def test_two_players_never_draw_in_the_same_frame(visit: Open) -> None:
+    seen = visit({**SIDES, "view": "steps"}, **STILL)
+    seen.page.evaluate(DRAWN)
+    for _ in range(4):
+        seen.page.keyboard.press("PageDown")
+        seen.settle()
+    seen.page.wait_for_function("() => Object.values(drawn).every(frames => new Set(frames).size >= 4)")
+    left, right = (set(frames) for frames in seen.page.evaluate("() => Object.values(drawn)"))
+    assert not left & right
+
+
 def test_two_translations_go_on_one_clock(visit: Open, server: str) -> None:
     models = ("tiny-gru", "tiny-luong")
     state = {"model": models[0], "vs_model": models[1], "text": SOURCE, "target": TARGET, "story": "translation"}
