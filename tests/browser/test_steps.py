@@ -659,6 +659,29 @@ def test_first_back_last_and_the_scrubber(visit: Open) -> None:
     assert seen.page.get_attribute(".step-transport input", "aria-valuetext") == "9 of 13: Softmax, row by row"
 
 
+FRAMES = """() => {
+  window.began = [];
+  const frame = () => void window.began.push(performance.now()) || requestAnimationFrame(frame);
+  requestAnimationFrame(frame);
+}"""
+DRAWN = """() => performance.getEntriesByName("headlight:steps").map(
+  ({ startTime, duration }) => [startTime, startTime + duration],
+)"""
+
+
+def test_a_step_is_made_in_one_frame_and_put_there_in_another(visit: Open) -> None:
+    seen = visit(AT_IT, **STILL)
+    seen.page.evaluate(FRAMES)
+    seen.page.evaluate("() => performance.clearMeasures()")
+    for _ in range(3):
+        press(seen, "PageDown")
+    times = seen.page.evaluate(DRAWN)
+    assert len(times) == 6
+    began = seen.page.evaluate("() => began")
+    for (_, made), (put, _) in zip(times[::2], times[1::2], strict=True):
+        assert any(made < frame < put for frame in began)
+
+
 def test_space_plays_until_the_end(visit: Open) -> None:
     seen = visit({"model": "tiny-rnn", "text": SOURCE, "view": "steps", "story": "backwards"}, **STILL)
     seen.page.select_option(".step-transport select >> nth=1", "4")
