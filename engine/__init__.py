@@ -3,8 +3,8 @@
 >>> import engine
 >>> model = engine.load("minilm")
 >>> trace = engine.trace(model, "The animal didn't cross the street because it was too tired")
->>> trace.slice("encoder.5.self.pattern", head=[11], query=[11])
->>> engine.generate(engine.load("gpt2"), "Two dogs", max_new_tokens=20, temperature=0.8, seed=1)
+>>> trace.slice("encoder.5.self.pattern", head=[11], query=[10])  # what "it" looks at
+>>> engine.generate(engine.load("gpt-captions"), "Two dogs", max_new_tokens=20, temperature=0.8, seed=1)
 """
 
 from engine import derive, errors

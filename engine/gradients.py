@@ -83,8 +83,8 @@ def gradients(
 
     For recurrent networks the gradient of `hidden` is the whole of it, through all later steps: its norm over the
     positions shows how far learning reaches back from one late token (Bengio et al. 1994). Under `patches` it is that
-    of the values as they were changed. Raises `BadInput` where the model has no such logit or loss, `BadPatch` and
-    `BadIndex`.
+    of the values as they were changed. Raises what `Model.inputs` raises, `BadInput` where the model has no such logit
+    or loss, `BadPatch` and `BadIndex`.
     """
     inputs = text if isinstance(text, Inputs) else model.inputs(text, target=target)
     if inputs.decode:

@@ -511,8 +511,8 @@ def trace(
 
     The forward pass runs on the fused attention kernel; scores and weights are derived from the trace when they are
     looked at. Of a text so long that everything would be over 2 GiB, some sites are left out unless the `capture` names
-    them: hidden units of the feed-forward first, queries and keys never. Raises what `Model.inputs` raises, and
-    `BadPatch`.
+    them: hidden units of the feed-forward first, queries and keys never. Nothing here is random: `seed` is written down
+    for whoever chose the text with it, and is part of the digest. Raises what `Model.inputs` raises, and `BadPatch`.
     """
     if isinstance(text, Inputs) and any(given is not None for given in (pair, source, target, ids)):
         raise BadInput("The inputs are made already: give a text, a pair, a target or ids to Model.inputs.")

@@ -347,9 +347,10 @@ class Trace:
 
     @classmethod
     def from_bytes(cls, data: bytes, model: Weights | None = None) -> Trace:
-        """Read what `to_bytes` wrote.
+        """Read what `to_bytes` wrote; `BadInput` for other bytes, another format, or a `model` with other weights.
 
-        With the `model` that made it, what needs its weights can be derived as well: `by_head`, `post`, `out`.
+        With the `model` that made it, what needs its weights can be derived as well: `by_head`, `post`, `out`, gates
+        and cell states, `head.input`, `logits` and the logit lens.
         """
         try:
             tensors = safetensors.torch.load(data)

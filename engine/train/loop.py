@@ -307,7 +307,9 @@ def tensorboard(folder: Path) -> Watch:
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (an extra)
     except ImportError:
-        raise BadRecipe("TensorBoard is not installed. Install it with: pip install 'headlight[train]'.") from None
+        raise BadRecipe(
+            "TensorBoard is not installed. Install it in the checkout with: python -m pip install -e '.[train]'."
+        ) from None
     writer = SummaryWriter(str(folder))
 
     def watch(step: int, figures: dict[str, float]) -> None:

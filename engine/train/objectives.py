@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -122,6 +123,13 @@ def flat(sentences: Iterable[list[int]]) -> list[int]:
     return list(chain.from_iterable(sentences))
 
 
+def bleu(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """BLEU as sacrebleu counts it with its default settings (Post 2018), 0 to 100."""
+    import sacrebleu  # noqa: PLC0415 (an extra, and slow to import)
+
+    return float(sacrebleu.corpus_bleu(said, [wanted]).score)
+
+
 class Translate:
     """A target for each source, token after token (Sutskever et al. 2014); judged by BLEU on val.
 
@@ -133,6 +141,11 @@ class Translate:
     """
 
     def __init__(self, recipe: Recipe, data: Path, tokenizer: tokenizers.Tokenizer) -> None:
+        if find_spec("sacrebleu") is None:  # said now, and not at the first look at val
+            raise BadRecipe(
+                "Translations are judged by sacrebleu, which is not installed. "
+                "Install it in the checkout with: python -m pip install -e '.[train]'."
+            )
         self.tokenizer = tokenizer
         self.seed, self.longest = recipe.seed, recipe.options.get("longest", 80)
         self.sets = [(source, text_pairs(data, source)) for source in recipe.train]
@@ -180,10 +193,7 @@ class Translate:
         return cross_entropy(model.logits(hidden), said, smoothing)
 
     def score(self, model: Trainee) -> float:
-        import sacrebleu  # noqa: PLC0415 (an extra, and slow to import)
-
-        targets = [target for _, target in self.pairs[: self.judged]]
-        return float(sacrebleu.corpus_bleu(self.said(model, self.judged), [targets]).score)
+        return bleu(self.said(model, self.judged), [target for _, target in self.pairs[: self.judged]])
 
     def said(self, model: Trainee, first: int | None = None) -> list[str]:
         """What the network makes of the `first` sources of val, greedily."""
@@ -272,6 +282,10 @@ SHARE = 0.15
 """Of the words are hidden where the network is judged."""
 
 
+MARKS = ("[CLS]", "[SEP]", "[MASK]")
+"""What stands before a text, between its parts, and for a hidden word."""
+
+
 class MaskedWords:
     """Words that are hidden, and whether the second part belongs to the first (Devlin et al. 2019, section 3.1).
 
@@ -286,7 +300,12 @@ class MaskedWords:
         self.share = recipe.options.get("share", SHARE)
         self.short = recipe.options.get("short", 0)
         known = tokenizer.get_vocab()
-        self.first, self.between, self.hidden = (known[name] for name in ("[CLS]", "[SEP]", "[MASK]"))
+        if missing := [mark for mark in MARKS if mark not in known]:
+            raise BadRecipe(
+                f"The tokenizer has no {', '.join(missing)}, which masked words need. "
+                'Say kind = "wordpiece" under [tokenizer].'
+            )
+        self.first, self.between, self.hidden = (known[mark] for mark in MARKS)
         self.words = range(self.hidden + 1, len(known))
         self.texts = [encoded(text, tokenizer) for text in documents(data, recipe.train)]
         draw = random.Random(f"{recipe.seed} val")

@@ -30,6 +30,7 @@ from engine.train.objectives import (
     NextToken,
     Trainee,
     Translate,
+    bleu,
     val_batches,
 )
 from engine.train.recipe import Recipe
@@ -87,22 +88,20 @@ def measure(recipe: Recipe, model: Model, folder: Path, data: Path) -> Figures:
 
 def translation(recipe: Recipe, model: Model, network: Trainee, data: Path, on: Callable[[str], Any]) -> Figures:  # noqa: ARG001
     """BLEU as sacrebleu counts it, of all and by the source's length; and the other tasks' accuracy."""
-    import sacrebleu  # noqa: PLC0415 (an extra, and slow to import)
-
     found: Figures = {"BLEU, val": on("val").score(network)}
     objective: Translate = on("test")
     said, pairs = objective.said(network), objective.pairs
     judged = list(zip(said, pairs, strict=True))[: objective.judged]
 
-    def bleu(chosen: list[tuple[str, tuple[str, str]]]) -> float:
-        return float(sacrebleu.corpus_bleu([one for one, _ in chosen], [[target for _, (_, target) in chosen]]).score)
+    def score(chosen: list[tuple[str, tuple[str, str]]]) -> float:
+        return bleu([one for one, _ in chosen], [target for _, (_, target) in chosen])
 
-    found["BLEU, test"] = bleu(judged)
+    found["BLEU, test"] = score(judged)
     for first, last in LENGTHS:
         some = [one for one in judged if first <= len(one[1][0].rpartition(": ")[2].split()) <= last]
         if some:
             words = f"{first} to {last}" if last < 1000 else f"{first} or more"
-            found[f"BLEU, test, sources of {words} words"] = bleu(some)
+            found[f"BLEU, test, sources of {words} words"] = score(some)
     if any(block.kind == "additive" for block in model.blocks):
         found["alignment, words with the right source word"] = agreement(model)
     others = list(zip(said, pairs, strict=True))[objective.judged :]

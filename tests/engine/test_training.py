@@ -7,6 +7,7 @@ import math
 import random
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -693,6 +694,16 @@ def test_goals_are_numbers_or_other_models() -> None:
     alone = scoring.rows({"a": {"x": 0.6, "y": 2.0}}, recipes)
     assert [row.reached for row in alone] == [True, None]  # nothing to compare with
     assert "at least 0.5" in "\n".join(scoring.table(alone))
+
+
+def test_what_a_training_needs_is_missed_before_it_begins(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadRecipe, match=r"no \[CLS\], \[SEP\], \[MASK\].*wordpiece"):
+        start(replace(tiny("bert"), tokenizer=tiny().tokenizer), data, tmp_path)
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    with pytest.raises(BadRecipe, match="sacrebleu, which is not installed"):
+        start(tiny(), data, tmp_path)
 
 
 def test_translations_are_scored_as_sacrebleu_does(data: Path, tmp_path: Path) -> None:
