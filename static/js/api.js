@@ -5,9 +5,10 @@ import { t } from "./words.js";
 
 /** What the server, or the way to it, says went wrong. */
 export class Problem extends Error {
-  /** @param {{title: string, detail?: string, status?: number}} body */
-  constructor({ title, detail = "", status = 0 }) {
+  /** @param {{title: string, detail?: string, status?: number, type?: string}} body */
+  constructor({ title, detail = "", status = 0, type = "" }) {
     super(detail || title);
+    this.type = type;
     this.title = title;
     this.detail = detail;
     this.status = status;
@@ -111,6 +112,12 @@ export class Api {
     this.#channels.delete(channel);
   }
 
+  /** An answer at hand; what was asked on this channel before must not come after it. @template T @param {string} channel @param {T} kept @returns {T} */
+  #known(channel, kept) {
+    this.cancel(channel);
+    return kept;
+  }
+
   /** Drops what was asked on this channel, for something new. @param {string} channel */
   #open(channel) {
     this.cancel(channel);
@@ -142,7 +149,7 @@ export class Api {
     const given = Object.fromEntries(Object.entries({ pair, target, said, patches: patches.length ? patches : null }).filter(([, value]) => value !== null));
     const name = `trace ${JSON.stringify([model, text, given])}`;
     const kept = fresh ? undefined : this.#cache.get(name);
-    if (kept) return /** @type {import("./trace.js").TraceBody} */ (kept);
+    if (kept) return /** @type {import("./trace.js").TraceBody} */ (this.#known("trace", kept));
     const response = await this.#fetch(`${this.base}/traces`, "trace", {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -188,7 +195,7 @@ export class Api {
   async post(path, body, channel) {
     const sent = JSON.stringify(body);
     const kept = this.#cache.get(`${path} ${sent}`);
-    if (kept) return kept;
+    if (kept) return this.#known(channel, kept);
     const response = await this.#fetch(`${this.base}/${path}`, channel, { method: "POST", headers: { "content-type": "application/json" }, body: sent });
     const text = await response.text();
     const made = JSON.parse(text);
@@ -201,7 +208,7 @@ export class Api {
     const url = address(`${this.base}/${path}`, query);
     const name = `json ${url}`; // the same address gives tensors too
     const kept = this.#cache.get(name);
-    if (kept) return kept;
+    if (kept) return this.#known(channel, kept);
     const text = await (await this.#fetch(url, channel, { headers: { accept: "application/json" } })).text();
     const body = JSON.parse(text);
     this.#cache.put(name, body, 2 * text.length);
@@ -212,7 +219,7 @@ export class Api {
   async tensor(path, query, channel) {
     const url = address(`${this.base}/${path}`, query);
     const kept = this.#cache.get(url);
-    if (kept) return /** @type {Tensor} */ (kept);
+    if (kept) return /** @type {Tensor} */ (this.#known(channel, kept));
     const response = await this.#fetch(url, channel, { headers: { accept: "application/vnd.safetensors" } });
     const buffer = await response.arrayBuffer();
     const { tensors, metadata } = parseSafetensors(buffer);

@@ -257,7 +257,9 @@ export class Player {
         else await this.#fillFrom(now, missing);
       }
     } catch (error) {
-      if (this.now === now && error instanceof Problem) {
+      if (this.now === now && error instanceof Problem && error.type.endsWith(":too-long")) {
+        now.ended = "length"; // nothing more had room
+      } else if (this.now === now && error instanceof Problem) {
         this.#unfillable = now;
         this.problem = error;
       } else if (!aborted(error)) throw error;

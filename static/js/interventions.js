@@ -42,6 +42,18 @@ export function readPatches(written) {
 }
 
 /**
+ * The patches of a text as patches of its beginning, so many tokens of the stack that is said: what is later is not there yet.
+ * @param {Patch[]} patches @param {string} stack @param {number} length @returns {Patch[]}
+ */
+export const patchesUpTo = (patches, stack, length) =>
+  patches.flatMap((patch) => {
+    if (!patch.address.startsWith(`${stack}.`)) return [patch];
+    const said = patch.address.includes(".cross.") ? ["query", "position"] : ["query", "key", "position"];
+    const where = Object.entries(patch.where).map(([axis, at]) => [axis, said.includes(axis) ? at.filter((index) => index < length) : at]);
+    return where.every(([, at]) => at.length) ? [{ ...patch, where: Object.fromEntries(where) }] : [];
+  });
+
+/**
  * What a patch does to a network, as a label.
  * @param {Patch} patch @param {import("./trace.js").TraceBody | null} trace whose tokens it names
  */

@@ -222,7 +222,7 @@ async function run(what, example = false) {
   const again = session.shows({ ...what, said: store.state.said, patches: store.state.patches });
   const plain = { ...what, said: null, forced: [], step: null, patches: again ? store.state.patches : [], ...(again ? {} : { vs_patches: [] }) };
   if (session.shows(plain)) {
-    session.problem = null;
+    session.stay();
     const patch = example && session.trace ? startingPoint(session.trace, examplesOf(session.trace.model)) : {};
     store.set({ ...plain, ...patch }, { silent });
     refresh();

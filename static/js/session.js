@@ -212,6 +212,13 @@ export class Session {
     return true;
   }
 
+  /** Stays with the text that is shown: another one on its way is no longer wanted. */
+  stay() {
+    this.api.cancel("trace");
+    this.#asked.delete("trace");
+    this.problem = null;
+  }
+
   /** Reads a text; the old picture stays until the new one is here, and if it never comes. @param {Named} what @returns {Promise<boolean>} */
   async read(what) {
     const name = nameOf(what);

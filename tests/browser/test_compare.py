@@ -390,6 +390,30 @@ def test_generation_goes_on_under_the_intervention(visit: Open, server: str) -> 
     assert [float((one or "").split(": ")[1].split(",")[0]) for one in shown] == pytest.approx(chances, rel=1e-4)
 
 
+def test_a_pane_that_nobody_sees_takes_no_keys(visit: Open) -> None:
+    seen = visit({**DIFFERENCE, "view": "steps"}, **STILL)
+    expect(seen.page.locator("#beside .steps")).to_be_visible()
+    seen.page.click("#tab-heatmap")
+    seen.settle()
+    seen.page.locator("#view canvas.axes").focus()
+    seen.settle()
+    before = seen.page.inner_text("#readout")
+    seen.page.keyboard.press("ArrowRight")
+    expect(seen.page.locator("#readout")).not_to_have_text(before)
+
+
+def test_what_stands_there_already_keeps_the_focus(visit: Open) -> None:
+    seen = visit({**SIDES, "vs_patches": CUT}, **STILL)
+    chip = seen.page.locator("#vs-patches .patch")
+    chip.focus()
+    seen.page.mouse.move(*cell(seen, "#view", IT, 2))
+    seen.settle()
+    seen.page.mouse.move(1, 1)
+    seen.page.evaluate("() => new Promise(done => setTimeout(done, 300))")  # longer than what was pointed at is kept
+    seen.settle()
+    expect(chip).to_be_focused()
+
+
 # ---------------------------------------------------------------- one clock
 
 

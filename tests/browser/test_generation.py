@@ -377,7 +377,11 @@ def test_a_full_text_ends_and_says_so(visit: Open, server: str) -> None:
     )
     seen = generate(visit({**here("tiny-gpt2"), "text": text}))
     assert len(tokens(seen)) == 128 - length
-    expect(seen.page.locator(".ending")).to_contain_text("the model has no room for more than 128")
+    full = "the model has no room for more than 128"
+    expect(seen.page.locator(".ending")).to_contain_text(full)
+    again = visit(seen.page.url)
+    expect(again.page.locator(".ending")).to_contain_text(full)
+    expect(again.page.locator(".broke")).to_be_hidden()
     seen.page.locator(".candidates li:not(.chosen) button").first.click()
     expect(seen.page.locator(".broke")).to_contain_text("128")
     assert len(tokens(seen)) == 128 - length

@@ -236,3 +236,26 @@ def test_formulas_know_numbers_from_what_stands_between_them(module: Any) -> Non
     written = '["3", "−0.25", "1,024", "1.5×10⁻⁷", "∞", ",", ".", "…", "=", "h", "mask", "top 5"]'
     tags = module("steps/math", f"m => [...m.row(...{written}).children].map(one => one.tagName)")
     assert tags == ["mn"] * 5 + ["mo"] * 4 + ["mi"] * 2 + ["mtext"]
+
+
+def test_what_was_asked_before_never_comes_after_a_known_answer(module: Any) -> None:
+    found = module(
+        "api",
+        """async ({ Api }) => {
+            let release;
+            const answer = path => new Response(JSON.stringify(path));
+            const ask = (url, { signal }) => url.endsWith("slow")
+                ? new Promise((done, refuse) => {
+                    release = () => done(answer(url));
+                    signal.addEventListener("abort", () => refuse(new DOMException("no", "AbortError")));
+                  })
+                : Promise.resolve(answer(url));
+            const api = new Api("", ask);
+            await api.json("quick", {}, "here");
+            const slow = api.json("slow", {}, "here").then(() => "came", error => error.name);
+            const known = await api.json("quick", {}, "here");
+            release();
+            return [known, await slow];
+        }""",
+    )
+    assert found == ["/quick", "AbortError"]

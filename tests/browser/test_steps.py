@@ -7,9 +7,11 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from engine.registry import FIBONACCI
 from tests.browser.conftest import FLAGSHIP, Open, Visit
 from tests.browser.test_access import STILL, serious
 from tests.serving import client
@@ -109,9 +111,9 @@ SHOWN = """() => [...document.querySelectorAll('.stage-room td[data-source]')]
     .map(cell => [cell.dataset.source, cell.querySelector('.number').textContent])"""
 
 
-LINES = """() => [...document.querySelectorAll('.stage-room tr')]
+LINES = """() => [...document.querySelectorAll('.stage-room tbody tr')]
     .map(row => [row.cells[0].textContent, row.querySelector('.number')?.textContent ?? ""])"""
-ROW = "() => [...document.querySelectorAll('.stage-room tr')][1].cells[0].textContent"
+ROW = "() => [...document.querySelectorAll('.stage-room tbody tr')][1].cells[0].textContent"
 
 
 def step(seen: Visit) -> str:
@@ -843,3 +845,91 @@ def test_the_grid_of_heads_is_drawn_again_only_where_it_changes(visit: Open) -> 
     press(seen, "[")
     expect(seen.page.locator("#focus-title")).to_have_text("Layer 5 · Head 10")
     assert seen.page.evaluate(drawn) > before
+
+
+# ---------------------------------------------------------------- of networks that were changed, or are unusual
+
+
+def test_only_tokens_that_are_asked_with_can_be_gone_through(visit: Open) -> None:
+    state = {"model": "tiny-marian", "text": SOURCE, **CROSS, "view": "steps", "story": "network"}
+    page = visit({**state, "at": "encoder-tokens"}, **STILL).page
+    expect(page.locator(".stage-room .line .token").first).to_be_visible()
+    expect(page.locator(".stage-room button.token")).to_have_count(0)
+    seen = visit({**state, "at": "tokens"}, **STILL)
+    seen.page.locator(".stage-room button.token").nth(2).click()
+    seen.settle()
+    assert "query=2" in seen.hash
+
+
+def test_a_generation_under_an_intervention_is_that_of_the_changed_network(visit: Open) -> None:
+    state = {"model": "tiny-gpt2", "text": SOURCE}
+    seen = visit({**state, "view": "steps", "story": "generation", "patches": "zero decoder.1.self.z"}, **STILL)
+    root = f"{seen.server}/api/v1/traces"
+    chances = []
+    for patches in ([{"operation": "zero", "address": "decoder.1.self.z"}], []):
+        made = client.post(root, json={**state, "patches": patches}).json()
+        chances.append(made["prediction"]["positions"][-1]["top"][0]["probability"])
+    assert chances[0] != pytest.approx(chances[1], rel=1e-2)
+    shown = seen.page.locator(".stage-room .part.number[data-key^='p '] .number").first
+    assert numbers((shown.get_attribute("title") or "").split(": ")[-1]) == pytest.approx(chances[:1], rel=1e-5)
+
+
+def test_numbers_that_an_intervention_changed_are_not_explained_by_those_before(visit: Open) -> None:
+    cut = "zero encoder.5.self.pattern head.11 key.2 query.10"
+    seen = visit({**AT_IT, "model": "minilm", "at": "softmax", "patches": cut}, **STILL)
+    expect(seen.page.locator(".step-note .note")).to_contain_text("An intervention changed this block")
+    fractions = "math mfrac"
+    assert seen.page.locator(f".step-formula {fractions}").count() == 1
+    plain = visit({**AT_IT, "model": "minilm", "at": "softmax"}, **STILL)
+    expect(plain.page.locator(".step-note .note")).not_to_contain_text("An intervention")
+    assert plain.page.locator(f".step-formula {fractions}").count() == 2
+
+
+def test_a_translators_start_is_no_masked_word(visit: Open) -> None:
+    seen = visit({"model": "tiny-t5", "text": SOURCE, "target": TARGET, "view": "steps", "story": "network"}, **STILL)
+    press(seen, "End")
+    expect(seen.page.locator(".steps .title")).to_contain_text("Say the next word")
+    masked = visit({"model": "tiny-bert-mlm", "text": f"{SOURCE} [MASK]", "view": "steps", "story": "network"}, **STILL)
+    press(masked, "End")
+    expect(masked.page.locator(".steps .title")).to_contain_text("Fill the masked word")
+
+
+def test_the_key_in_focus_is_among_the_strongest(visit: Open) -> None:
+    text = " ".join(["two dogs run in the snow and three dogs sleep"] * 4)
+    state = {"model": "tiny-gpt2", "text": text, "view": "steps", "at": "softmax", "query": 36}
+    trace = client.post(f"{visit(state).server}/api/v1/traces", json={"model": "tiny-gpt2", "text": text}).json()["id"]
+    url = f"{visit(state).server}/api/v1/traces/{trace}/tensors/decoder.0.self.pattern"
+    row = client.get(url, params={"head": 0, "query": 36}, headers={"accept": "application/json"}).json()["values"]
+    row = np.ravel(row)[:37]
+    weakest = int(row.argmin())
+    seen = visit({**state, "layer": 0, "head": 0, "key": weakest}, **STILL)
+    lit = seen.page.locator(".stage-room .line.now:not(.head) .part.number[data-key^='weight '] .number")
+    expect(lit).to_have_count(1)
+    assert numbers((lit.get_attribute("title") or "").split(": ")[-1]) == pytest.approx([row[weakest]], rel=1e-4)
+
+
+@pytest.mark.parametrize(("model", "has"), [("minilm", True), ("tiny-t5", False)])
+def test_what_w_o_writes_has_its_bias(visit: Open, model: str, has: bool) -> None:
+    page = visit({"model": model, "text": SOURCE, "view": "steps", "at": "concat"}, **STILL).page
+    expect(page.locator(".step-note .note")).to_contain_text("of what the block writes")
+    assert ("plus a bias" in page.inner_text(".step-note .note")) is has
+    assert ("+b" in (page.text_content(".step-formula math") or "")) is has
+
+
+def test_a_network_of_numbers_reads_numbers(visit: Open) -> None:
+    numbered = visit({"model": "fibonacci-rnn-attention", "text": FIBONACCI, "view": "steps", "story": "time"}, **STILL)
+    expect(numbered.page.locator(".steps .title")).to_contain_text("Read a number")
+    seen = visit(
+        {"model": "fibonacci-rnn-attention", "text": FIBONACCI, "view": "steps", "story": "attention"}, **STILL
+    )
+    assert "match" in steps(seen)
+    seen.page.select_option(".step-transport select >> nth=0", "match")
+    expect(seen.page.locator(".steps .title")).to_contain_text("One number is the score")
+
+
+def test_the_table_names_its_columns(visit: Open) -> None:
+    seen = visit({**AT_IT, "model": "minilm", "at": "softmax", "form": "table"}, **STILL)
+    heads = seen.page.locator(".stage-room thead tr > *").all_inner_texts()
+    cells = seen.page.locator(".stage-room tbody tr").nth(1).locator("> *").count()
+    assert len(heads) == cells
+    assert {"s", "weight α"} <= {*heads}

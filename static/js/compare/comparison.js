@@ -199,7 +199,7 @@ export function mountComparison({ store, session: left, models, changed, hover, 
       box.hidden = problem === "";
       if (box.textContent !== problem) box.textContent = problem;
       byId("next-beside").classList.toggle("away", !on || one);
-      if (!on) pane.clear();
+      if (host.hidden) pane.clear(); // or what nobody sees goes on listening
       host.classList.toggle("stale", on && !scene);
       if (scene && !host.hidden) pane.show(scene.state.view === "heatmap" && scene.near ? "longmap" : scene.state.view, scene);
       if (scene && !hovering && !one) next.update(scene);

@@ -14,9 +14,16 @@ import { unmatched } from "./difference.js";
 /** So many tokens are named one by one. */
 const NAMED = 4;
 
-/** A chip for each intervention, to take it away. @param {import("../interventions.js").Patch[]} patches @param {import("../trace.js").TraceBody | null} trace @param {(rest: import("../interventions.js").Patch[]) => void} keep */
-const chips = (patches, trace, keep) =>
-  patches.map((patch, i) => h("button.head.patch", { type: "button", title: t("compare.take-away"), onclick: () => keep(patches.filter((_, at) => at !== i)) }, h("i"), icon("close", "small"), patchName(patch, trace)));
+/** @type {WeakMap<HTMLElement, string>} which chips stand where: what is the same is not made anew under a finger or the focus */
+const standing = new WeakMap();
+
+/** A chip for each intervention, to take it away. @param {HTMLElement} place @param {import("../interventions.js").Patch[]} patches @param {import("../trace.js").TraceBody | null} trace @param {(rest: import("../interventions.js").Patch[]) => void} keep */
+function chips(place, patches, trace, keep) {
+  const wanted = JSON.stringify([trace?.id, patches]);
+  if (standing.get(place) === wanted) return;
+  standing.set(place, wanted);
+  place.replaceChildren(...patches.map((patch, i) => h("button.head.patch", { type: "button", title: t("compare.take-away"), onclick: () => keep(patches.filter((_, at) => at !== i)) }, h("i"), icon("close", "small"), patchName(patch, trace))));
+}
 
 /**
  * @param {{store: import("../state.js").Store, models: import("../header.js").Model[], scene: () => Scene | null}} given scene: of the right pane
@@ -128,7 +135,7 @@ export function mountSides({ store, models, scene }) {
       const words = note(of, one);
       if (line.textContent !== words) line.textContent = words;
       line.hidden = words === "";
-      byId("patches").replaceChildren(...chips(state.patches, of.trace, (patches) => store.set({ patches })));
+      chips(byId("patches"), state.patches, of.trace, (patches) => store.set({ patches }));
       for (const side of [left, form]) side.hidden = !on;
       if (!on) return;
       const { text: sentence, about } = told(of);
@@ -140,7 +147,7 @@ export function mountSides({ store, models, scene }) {
       byId("panes").toggleAttribute("data-alike-about", about === beside.about);
       fields(state, right);
       offers(state, right);
-      byId("vs-patches").replaceChildren(...chips(state.vs_patches, session.trace, (patches) => store.set({ vs_patches: patches })));
+      chips(byId("vs-patches"), state.vs_patches, session.trace, (patches) => store.set({ vs_patches: patches }));
       byId("vs-same").hidden = !differs(state);
       byId("vs-reading").hidden = !session.busy;
     },

@@ -55,6 +55,12 @@ const eachKey = ({ attention, query, key, keys }, parts) =>
 /** @param {Focused} subject */
 const left = ({ attention, keys }) => (keys.length < attention.keys.length ? t("att.strongest", { shown: keys.length, all: attention.keys.length }) : "");
 
+/** That the numbers of this block are not what follows from what stands before. @param {Focused} subject */
+const changed = ({ trace, attention, layer }) => (trace.patches.some(({ address }) => address.startsWith(`${attention.stack}.${layer}.${attention.block.name}.`)) ? t("att.patched") : "");
+
+/** @param {Focused} subject */
+const noted = (subject) => [left(subject), changed(subject)].filter(Boolean).join(" ");
+
 /** @param {Focused} subject */
 const asker = ({ attention, query }) => chip(attention.queries[query], { key: "query", lit: true });
 
@@ -332,6 +338,7 @@ function additiveMatch(subject) {
   const who = learned ? t("parts.whole") : asks;
   const energy = tensor(site("energy"), { query });
   const vector = tensor(site("score.weight"));
+  const weighs = parameter(subject, [attention.stack, subject.layer, attention.block.name], "v"); // one number needs no vector
   const raw = scores("scores.raw");
   // Where nobody asks, what is looked for lies in what is learned: nothing is added to a key.
   const biased = parameter(subject, [attention.stack, subject.layer, attention.block.name], "b") ? ["+", "b"] : [];
@@ -372,16 +379,16 @@ function additiveMatch(subject) {
     },
     {
       id: "match",
-      title: t("att.weigh-learned"),
-      sentence: t("att.weigh-learned-line"),
-      formula: (got) => math(sub("s", plain(label(attention.keys[key]))), "=", "v", "·", sub("e", plain(label(attention.keys[key]))), "=", written(got.raw.data[key])),
+      title: t(weighs ? "att.weigh-learned" : "att.weigh-one"),
+      sentence: t(weighs ? "att.weigh-learned-line" : "att.weigh-one-line"),
+      formula: (got) => math(sub("s", plain(label(attention.keys[key]))), "=", ...(weighs ? ["v", "·"] : []), sub("e", plain(label(attention.keys[key]))), "=", written(got.raw.data[key])),
       needs: { energy, raw, vector },
       scene(got) {
         const most = Math.max(...subject.keys.map((index) => Math.abs(got.raw.data[index])));
         return {
           columns: ["token", "op", "strip", "number", "bar"],
           titles: ["", "", squeezed, t("parts.score"), ""],
-          head: line([words(""), op("v"), strip({ name: "v", ...whole(vector, got.vector), key: "v" }), words(""), words("")]),
+          ...(weighs ? { head: line([words(""), op("v"), strip({ name: "v", ...whole(vector, got.vector), key: "v" }), words(""), words("")]) } : {}),
           lines: eachKey(subject, (index) => [
             op("e"),
             strip({ name: t("att.energy-of", { token: label(attention.keys[index]) }), ...at(energy, got.energy, "key", index), top: 1, key: `e ${index}` }),
@@ -441,7 +448,7 @@ function softmax(subject) {
     formula(got) {
       const { numerators, sum } = shares(got.score.data);
       const e = (/** @type {import("./math.js").Term} */ score) => sup("e", score);
-      return math("α", "=", frac(e(row("s", "−", "max")), row(over("j"), e(row(sub("s", "j"), "−", "max")))), "=", frac(written(numerators[key]), written(sum)), "=", written(got.weight.data[key]));
+      return math("α", "=", frac(e(row("s", "−", "max")), row(over("j"), e(row(sub("s", "j"), "−", "max")))), ...(changed(subject) ? [] : ["=", frac(written(numerators[key]), written(sum))]), "=", written(got.weight.data[key]));
     },
     needs,
     scene(got) {
@@ -457,7 +464,7 @@ function softmax(subject) {
           number({ name: t("parts.weight"), ...one(needs.weight, got.weight, "key", index), key: `weight ${index}`, from: `e ${index}`, strong: true, result: true }),
           bar({ name: t("parts.weight"), value: got.weight.data[index], top: 1, key: `bar ${index}`, result: true }),
         ]),
-        note: left(subject),
+        note: noted(subject),
       };
     },
   };
@@ -466,7 +473,7 @@ function softmax(subject) {
 /** @param {ArrayLike<number>} scores */
 function shares(scores) {
   const top = Math.max(...Array.from(scores));
-  const numerators = Array.from(scores, (score) => Math.exp(score - top));
+  const numerators = Array.from(scores, (score) => (top === -Infinity ? 0 : Math.exp(score - top))); // where nothing may be looked at
   return { top, numerators, sum: numerators.reduce((sum, x) => sum + x, 0) };
 }
 
@@ -496,7 +503,7 @@ function weigh(subject) {
             strip({ name: named("α v", attention.keys[index]), values: times(value.values, got.weight.data[index]), top, key: `αv ${index}`, from: `v ${index}`, result: true }),
           ];
         }),
-        note: left(subject),
+        note: noted(subject),
       };
     },
   };
@@ -526,7 +533,7 @@ function total(subject) {
           strip({ name: named("α v", attention.keys[index]), values: times(at(needs.v, got.v, "key", index).values, got.weight.data[index]), top, key: `αv ${index}` }),
         ]),
         foot: line([words("∑"), words("z ="), strip({ name: named("z", attention.queries[query]), ...whole(needs.z, got.z), top: own, key: "z", from: `αv ${subject.key}`, result: true })]),
-        note: left(subject),
+        note: noted(subject),
       };
     },
   };
@@ -650,7 +657,7 @@ function together(subject) {
   const z = tensor(site("z"), { query });
   const looks = tensor(site("pattern"), { query });
   const out = tensor(site("out"), { position: query });
-  const W_O = parameter(subject, [stack, layer, block.name], "W_O");
+  const [W_O, b_O] = ["W_O", "b_O"].map((name) => parameter(subject, [stack, layer, block.name], name));
   const mixes = learned(subject, W_O);
   const before = tensor(streams.before, { position: query });
   const after = tensor(streams.after, { position: query });
@@ -681,16 +688,16 @@ function together(subject) {
       id: "concat",
       title: t("att.concat"),
       sentence: t("att.concat-line", { count: block.heads, token: who }),
-      formula: () => math(row("concat", "(", sub("z", "1"), ",", "…", ",", sub("z", String(block.heads)), ")"), sub("W", "O")),
+      formula: () => math(row("concat", "(", sub("z", "1"), ",", "…", ",", sub("z", String(block.heads)), ")"), sub("W", "O"), ...(b_O ? ["+", sub("b", "O")] : [])),
       needs: { z, out, ...(mixes ? { mixes } : {}) },
       scene: (got) => ({
         columns: ["label", "field"],
         lines: [
           line([words(t("parts.all-z")), strip({ name: t("parts.all-heads"), ...whole(z, got.z), key: "heads", from: "z", mark: [head * block.head_dim, (head + 1) * block.head_dim] })]),
-          line([words("× W_O"), W_O ? sheet("W_O", W_O, {}, mixes, got.mixes, ["head", "head_dim"]) : words("")]),
+          line([words(b_O ? "× W_O + b_O" : "× W_O"), W_O ? sheet("W_O", W_O, {}, mixes, got.mixes, ["head", "head_dim"]) : words("")]),
           line([words("="), strip({ name: t("parts.writes"), ...whole(out, got.out), key: "out", from: "heads", result: true })]),
         ],
-        note: t("att.rows-out"),
+        note: t(b_O ? "att.rows-out-biased" : "att.rows-out"),
       }),
     },
     {

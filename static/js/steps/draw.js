@@ -99,6 +99,9 @@ function widest(numbers) {
   return Math.max(...numbers.map((text) => /** @type {CanvasRenderingContext2D} */ (pen).measureText(text).width)) / 100;
 }
 
+/** Many numbers in words. @param {ArrayLike<number>} values */
+const ranging = (values) => t("parts.numbers", { all: values.length, least: written(Math.min(...Array.from(values))), most: written(Math.max(...Array.from(values))) });
+
 /** @param {import("./parts.js").StripPart} part @param {Ways} ways */
 function drawStrip({ name, values, top = span(values), mark, share }, { theme, palette }) {
   const colors = share ? ramp(palette, theme) : diverging(theme);
@@ -110,7 +113,7 @@ function drawStrip({ name, values, top = span(values), mark, share }, { theme, p
     digits.style.setProperty("--widest", String(widest(Array.from(values, written))));
     return digits;
   }
-  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${values.length} numbers, from ${written(Math.min(...values))} to ${written(Math.max(...values))}` }));
+  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${ranging(values)}` }));
   canvas.width = values.length;
   canvas.height = 1;
   const image = new ImageData(values.length, 1);
@@ -128,7 +131,7 @@ function drawStrip({ name, values, top = span(values), mark, share }, { theme, p
 
 /** An image with a pixel for each number, which it tells under the pointer. @param {string} name @param {ArrayLike<number>} values @param {number} rows @param {number} cols @param {Uint32Array} colors @param {(x: number, i: number) => number} step the place of a number among the colours; below 0 for none */
 function sheetOf(name, values, rows, cols, colors, step) {
-  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${rows} by ${cols}` }));
+  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { role: "img", "aria-label": `${name}: ${rows} × ${cols}` }));
   canvas.width = cols;
   canvas.height = rows;
   const image = new ImageData(cols, rows);
@@ -197,7 +200,7 @@ function drawChart({ name, values, labels, marked }) {
   const top = Math.max(...Array.from(values), 1e-12);
   return h(
     `div.plot-bars${values.length > UPRIGHT ? ".many" : ""}`,
-    { role: "img", "aria-label": `${name}: from ${written(Math.min(...Array.from(values)))} to ${written(top)}` },
+    { role: "img", "aria-label": `${name}: ${ranging(values)}` },
     ...Array.from(values, (value, i) =>
       h(
         `div.column${i === marked ? ".now" : ""}`,

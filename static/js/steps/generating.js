@@ -1,5 +1,6 @@
 // @ts-check
 /** Saying more: distribution, choice, append, again; and what is kept so that nothing is computed twice. */
+import { patchesUpTo } from "../interventions.js";
 import { label } from "../trace.js";
 import { t } from "../words.js";
 import { lines as below, math, row as together, sub, words as plain } from "./math.js";
@@ -15,8 +16,11 @@ import { one, tensor } from "./tensors.js";
 /** So many tokens are said where the reader has not had any said. */
 const SAID = 6;
 
+/** @param {import("../interventions.js").Patch[]} patches */
+const changed = (patches) => (patches.length ? { patches } : {});
+
 /** The request for the same text continued. @param {Subject} subject */
-export const continuation = ({ trace: { model, text, pair, target, said } }) => ({ model, text, ...(pair ? { pair } : {}), ...(target ? { target } : {}), ...(said?.length ? { said } : { generate: { max_new_tokens: SAID } }) });
+export const continuation = ({ trace: { model, text, pair, target, said, patches } }) => ({ ...changed(patches), model, text, ...(pair ? { pair } : {}), ...(target ? { target } : {}), ...(said?.length ? { said } : { generate: { max_new_tokens: SAID } }) });
 
 /** @param {Subject} subject @param {TraceBody} continued @returns {Step[]} */
 export function generatingSteps(subject, continued) {
@@ -24,8 +28,8 @@ export function generatingSteps(subject, continued) {
   const tokens = continued.tokens[stack];
   const said = (continued.said ?? []).slice(0, 2 * SAID);
   const start = tokens.length - (continued.said?.length ?? 0);
-  const { model, text, pair, target } = continued;
-  const asked = (/** @type {number} */ count) => ({ model, text, ...(pair ? { pair } : {}), ...(target ? { target } : {}), said: said.slice(0, count) });
+  const { model, text, pair, target, patches } = continued;
+  const asked = (/** @type {number} */ count) => ({ ...changed(patchesUpTo(patches, stack, start + count)), model, text, ...(pair ? { pair } : {}), ...(target ? { target } : {}), said: said.slice(0, count) });
   const steps = said.flatMap((id, i) => [distribution(subject, stack, tokens, start, i, asked(i), continued), append(tokens, start, i, subject.most)]);
   return [...steps, ...kept(subject, stack, tokens, start, said.length)];
 }

@@ -13,7 +13,7 @@ import { added, at, norm, tensor, whole } from "./tensors.js";
 /** @typedef {import("./subject.js").Subject} Subject */
 /** @typedef {import("./parts.js").Step} Step */
 /** @typedef {import("./parts.js").Line} Line */
-/** @typedef {{stack: string, layers: number, tokens: import("../trace.js").Token[], token: number, first: number, last: number}} Place */
+/** @typedef {{stack: string, layers: number, tokens: import("../trace.js").Token[], token: number, first: number, last: number, asks: boolean}} Place asks: whether a token of it can be gone through the steps for */
 
 const DIALS = 12;
 const FURTHEST = 12;
@@ -30,7 +30,7 @@ export function networkSteps(subject) {
     const tokens = trace.tokens[stack];
     const token = stack === asks ? query : stack === offers ? key : 0;
     /** @type {Place} */
-    const place = { stack, layers, tokens, token, ...around(tokens.length, token, most) };
+    const place = { stack, layers, tokens, token, asks: stack === asks, ...around(tokens.length, token, most) };
     const all = [cut(place), embed(subject, place), ...positions(subject, place), ...entrance(subject, place), ...blocks(subject, place, 0), ...Array.from({ length: layers - 1 }, (_, i) => layer(subject, place, i + 1)), growth(subject, place)];
     return stacks.length < 2 ? all : all.map((one) => ({ ...one, id: i < stacks.length - 1 ? `${stack}-${one.id}` : one.id, title: t("net.in-stack", { stack: t(`stack.${stack}`), title: one.title }) }));
   });
@@ -38,8 +38,8 @@ export function networkSteps(subject) {
 }
 
 /** A line for each token. @param {Place} place @param {(index: number) => import("./parts.js").Part[]} parts @returns {Line[]} */
-const eachToken = ({ tokens, token, first, last }, parts) =>
-  tokens.slice(first, last + 1).map((one, i) => line([chip(one, { key: `token ${first + i}`, query: first + i }), ...parts(first + i)], { lit: first + i === token }));
+const eachToken = ({ tokens, token, first, last, asks }, parts) =>
+  tokens.slice(first, last + 1).map((one, i) => line([chip(one, { key: `token ${first + i}`, ...(asks ? { query: first + i } : {}) }), ...parts(first + i)], { lit: first + i === token }));
 
 /** @param {Place} place */
 const cutNote = ({ tokens, first, last }) => (last - first + 1 < tokens.length ? t("net.tokens-cut", { first, last, all: tokens.length }) : "");

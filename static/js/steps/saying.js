@@ -141,7 +141,7 @@ function shares(id, title, sentence, all) {
  */
 export function wordStep(id, tokens, { position, top }, logits) {
   const read = tokens[position];
-  const masked = read?.special && position < tokens.length - 1;
+  const masked = Boolean(top) && read?.special && position < tokens.length - 1; // a translator's start token is no mask
   return {
     id,
     title: t(masked ? "say.masked" : "say.word"),

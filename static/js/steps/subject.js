@@ -36,10 +36,13 @@ export function subjectIn({ state, trace, attention, chosen, heads, recurrent, s
   const all = attention ? attention.keys.map((_, i) => i) : [];
   const most = state.present === "off" ? MOST : MOST_PROJECTED;
   if (all.length > most && !row) return null;
-  const keys = row && all.length > most ? strongest(row, most).sort((a, b) => a - b) : all;
+  const keys = row && all.length > most ? among(strongest(row, most), key).sort((a, b) => a - b) : all;
   const layer = state.layer === "all" ? (attention?.layers ?? 1) - 1 : state.layer;
   return { model, trace, attention, layer, head: typeof state.head === "number" ? state.head : 0, query, key, keys, most, recurrent: recurrent ?? [], site };
 }
+
+/** The strongest, and the one in focus instead of the weakest of them. @param {number[]} keys strongest first @param {number} key */
+const among = (keys, key) => (keys.includes(key) ? keys : [...keys.slice(0, -1), key]);
 
 /** An address as the model lists it, without the layer's number. @param {string} address */
 const general = (address) => address.replace(/\.\d+\./, ".{layer}.");

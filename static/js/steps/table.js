@@ -28,9 +28,16 @@ export function tableOf(scene, predicting) {
       "table",
       {},
       h("caption", {}, t("steps.numbers-caption")),
+      headings(scene),
       h("tbody", {}, ...lines.map((line) => h("tr", {}, ...line.parts.filter((part) => part.kind !== "bar").map((part) => cell(part, predicting))))),
     ),
   );
+}
+
+/** What stands in each column, where the picture says so; bars have none here. @param {import("./parts.js").Scene} scene */
+function headings({ columns, titles = [] }) {
+  if (!titles.some(Boolean)) return null;
+  return h("thead", {}, h("tr", {}, ...columns.flatMap((column, i) => (column === "bar" ? [] : [h(titles[i] ? "th" : "td", titles[i] ? { scope: "col" } : {}, titles[i] ?? "")]))));
 }
 
 /** @param {Part} part @param {boolean} predicting */

@@ -1,5 +1,6 @@
 // @ts-check
 /** From a source to a target: read once, then one word after another, looking back each time. */
+import { patchesUpTo } from "../interventions.js";
 import { attentions, crosses, label, textOf } from "../trace.js";
 import { t } from "../words.js";
 import { math, row, sub } from "./math.js";
@@ -61,7 +62,10 @@ export function translationSteps(subject) {
     const next = target[now + 1] ?? null;
     /** @type {Record<string, import("./tensors.js").Need>} */
     const needs = { weights };
-    if (next) needs.text = { path: "traces", pick: {}, body: { model: trace.model, text: trace.text, said: target.slice(1, now + 1).map(({ id }) => id) } };
+    if (next) {
+      const patches = patchesUpTo(trace.patches, to, now + 1);
+      needs.text = { path: "traces", pick: {}, body: { model: trace.model, text: trace.text, said: target.slice(1, now + 1).map(({ id }) => id), ...(patches.length ? { patches } : {}) } };
+    }
     if (next && has(subject, logits)) needs.logits = tensor(logits, { position: now });
     steps.push({
       id: `word-${now}`,

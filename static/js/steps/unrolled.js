@@ -52,6 +52,9 @@ function laws(own) {
   return [[sub("h", "t"), "=", "tanh", "(", row("W", sub("x", "t"), "+", "U", h(), "+", "b"), ")"]];
 }
 
+/** Whether numbers are read, and not words. @param {Subject} subject @param {RecurrentSite} site */
+const numeric = (subject, { stack }) => !has(subject, `${stack}.embed.token`);
+
 /** One step in slow motion. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @returns {Step[]} */
 function inside(subject, own, time, times) {
   const { trace, recurrent } = subject;
@@ -64,6 +67,7 @@ function inside(subject, own, time, times) {
   const here = (/** @type {RecurrentSite} */ site) => tensor(site.address, { position: time });
   const base = { x: here(input), h: before(hidden, time, times) };
   const place = whereName(hidden, recurrent);
+  const numbers = numeric(subject, hidden);
   const top = (/** @type {import("./tensors.js").All} */ got) => [
     line([words("x"), strip({ name: t("time.brings", { token: label(one) }), ...whole(base.x, got.x), key: "x" })]),
     line([words(t("parts.before", { name: "h" })), strip({ name: t("parts.state-before"), ...whole(base.h, got.h), top: 1, key: "h before" })]),
@@ -73,8 +77,8 @@ function inside(subject, own, time, times) {
   const steps = [
     {
       id: "read",
-      title: t("time.read"),
-      sentence: t("time.read-line", { token: quoted(one), place }),
+      title: t(numbers ? "time.read-number" : "time.read"),
+      sentence: t(numbers ? "time.read-number-line" : "time.read-line", { token: quoted(one), place }),
       formula: () => math(sub("x", "t"), ",", sub("h", row("t", "−", "1"))),
       needs: base,
       scene: (got) => ({ columns: ["label", "wide"], lines: top(got) }),
@@ -173,10 +177,12 @@ function matrices(subject, base, { hidden, gates, time, letter, name }) {
 }
 
 /** One time step, and what there is so far. @param {Subject} subject @param {RecurrentSite[]} own @param {number} time @param {number[]} times @param {number} order @returns {Step} */
-function moment({ trace, recurrent, most }, own, time, times, order) {
+function moment(subject, own, time, times, order) {
+  const { trace, recurrent, most } = subject;
   const hidden = /** @type {RecurrentSite} */ (find(own, "hidden"));
   const cell = find(own, "cell");
   const tokens = trace.tokens[hidden.stack];
+  const numbers = numeric(subject, hidden);
   const room = Math.min(TOGETHER, most) - (cell ? 1 : 0);
   const begin = Math.max(0, order + 1 - room);
   const shown = times.slice(begin, order + 1);
@@ -187,7 +193,7 @@ function moment({ trace, recurrent, most }, own, time, times, order) {
   return {
     id: `time-${order}`,
     title: t("time.step", { step: order + 1, all: times.length, token: label(tokens[time]) }),
-    sentence: order ? t("time.holds", { count: order + 1 }) : t("time.first", { place: whereName(hidden, recurrent) }),
+    sentence: order ? t(numbers ? "time.holds-numbers" : "time.holds", { count: order + 1 }) : t(numbers ? "time.first-number" : "time.first", { place: whereName(hidden, recurrent) }),
     formula: () => math(sub("h", String(order + 1)), "=", "f", "(", sub("x", String(order + 1)), ",", sub("h", String(order)), ")"),
     needs,
     scene: (got) => ({

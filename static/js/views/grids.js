@@ -37,6 +37,7 @@ export function mountGrids(host, { focus, choose, say }) {
   /** @type {Part[]} */
   let parts = [];
   let partsOf = "";
+  let switches = "";
   /** @type {Scene | null} */
   let scene = null;
   /** @type {unknown[]} */
@@ -79,11 +80,12 @@ export function mountGrids(host, { focus, choose, say }) {
     host.classList.toggle("several", blocks.length > 1 && all);
     if (all) switcher.remove();
     else {
-      switcher.replaceChildren(
-        ...blocks.map((block) =>
-          h("button.quiet", { type: "button", "aria-pressed": String(attentionId(block) === attentionId(attention)), onclick: () => choose(block) }, attentionName(block)),
-        ),
-      );
+      // Not made anew while they are the same: whoever has just pressed one is still there.
+      if (switches !== names) {
+        switches = names;
+        switcher.replaceChildren(...parts.map((one) => h("button.quiet", { type: "button", onclick: () => choose(one.block) }, attentionName(one.block))));
+      }
+      for (const [i, block] of blocks.entries()) switcher.children[i].setAttribute("aria-pressed", String(attentionId(block) === attentionId(attention)));
       if (!switcher.isConnected) host.before(switcher);
     }
     for (const [i, one] of parts.entries()) {
@@ -121,7 +123,7 @@ export function mountGrids(host, { focus, choose, say }) {
       drawn = [];
       for (const { grid } of parts) grid.unmount();
       parts = [];
-      partsOf = "";
+      partsOf = switches = "";
       switcher.remove();
       host.classList.remove("several");
       host.replaceChildren();

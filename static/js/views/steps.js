@@ -79,7 +79,7 @@ export function mountSteps(host, { api, set, lock, refresh, detail, renew, story
   const title = h("h3.title", { id: titled });
   const sentence = h("p.sentence");
   const formula = h("div.step-formula");
-  const stage = h("div.stage-room", { role: "group", "aria-labelledby": "step-title" });
+  const stage = h("div.stage-room", { role: "group", "aria-labelledby": titled });
   const note = h("p.aside.note");
   const legend = h("p.aside.signs", { "aria-hidden": "true" }, h("i.negative"), ` ${t("steps.below")} `, h("i"), ` ${t("steps.above")}`);
   const act = (/** @type {string} */ name, /** @type {string} */ words, /** @type {() => void} */ go) => h("button.quiet.iconic.bare", { type: "button", title: words, "aria-label": words, onclick: go }, icon(name));
