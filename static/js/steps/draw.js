@@ -73,7 +73,7 @@ const DRAWN = {
 };
 
 /** W_Q, d_k and K^T with their letters below and above the line. @param {string} text @returns {(string | HTMLElement)[]} */
-export const subscripted = (text) => text.split(/(?<=(?<!\p{L})[WdK])([_^][QKVOTk])(?!\p{L})/u).map((part, i) => (i % 2 ? h(part[0] === "_" ? "sub" : "sup", {}, part.slice(1)) : part));
+export const subscripted = (text) => text.split(/(?<=(?<!\p{L})[WdKb])([_^][QKVOTk])(?!\p{L})/u).map((part, i) => (i % 2 ? h(part[0] === "_" ? "sub" : "sup", {}, part.slice(1)) : part));
 
 /** @param {import("./parts.js").TokenPart} part @param {Ways} ways */
 function drawToken({ text, quiet, query }, { choose }) {
