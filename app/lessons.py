@@ -145,7 +145,7 @@ class Lessons:
             raise UnknownLesson(f"There is no lesson {cut(name)!r}.{nearest(cut(name), files) or known}")
         lesson = self._lesson(files[name])
         if isinstance(lesson, LessonBroken):
-            raise lesson
+            raise LessonBroken(lesson.detail)  # one of its own: an exception that is raised again grows
         return lesson
 
     def _files(self) -> dict[str, Path]:

@@ -61,7 +61,18 @@ class Problem(HTTPException):
     def response(self, instance: str) -> Response:
         """The answer to the request for `instance`, a path."""
         headers = {"cache-control": "no-store", **(self.headers or {})}
-        return Response(orjson.dumps(self.body(instance)), self.status_code, headers, MEDIA_TYPE)
+        return Response(orjson.dumps(writable(self.body(instance))), self.status_code, headers, MEDIA_TYPE)
+
+
+def writable(value: Any) -> Any:
+    """What a request had in it, as JSON can say it: no integer over 64 bits, and no half of a character."""
+    if isinstance(value, Mapping):
+        return {writable(key): writable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [writable(one) for one in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 class UnknownModel(Problem):

@@ -44,6 +44,9 @@ class Strict(BaseModel):
 # Requests ---------------------------------------------------------------------------------------------------------
 
 
+Place = Annotated[int, Field(ge=0, le=999_999_999)]
+
+
 class Patch(Strict):
     """An intervention: what is changed, where, and into what. Axes that `where` leaves out are changed whole."""
 
@@ -54,12 +57,12 @@ class Patch(Strict):
         "shared out anew; `zero` at the pattern does not), or `copy` from another trace."
     )
     address: str = Field(max_length=200, description="The site.", examples=["encoder.5.self.scores"])
-    where: dict[str, Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=4096)]] = Field(
+    where: dict[str, Annotated[list[Place], Field(max_length=4096)]] = Field(
         default_factory=dict, max_length=8, description="Places along each axis.", examples=[{"head": [11]}]
     )
     factor: float | None = Field(None, allow_inf_nan=False, description="Of `scale`.")
     source: str | None = Field(None, max_length=200, description="Of `copy`: the other trace's id.")
-    positions: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] | None = Field(
+    positions: list[tuple[Place, Place]] | None = Field(
         None, max_length=4096, description="Of `copy`: pairs of a position here and one there; all where left out."
     )
 
@@ -92,7 +95,7 @@ class Decoding(Strict):
     )
     top_k: int | None = Field(None, ge=1, le=1_000_000, description="Draw among that many of the likeliest.")
     top_p: float | None = Field(None, gt=0, le=1, description="Draw among the fewest with this probability together.")
-    repetition_penalty: float = Field(1.0, gt=0, le=100, description="Above 1, what was said becomes less likely.")
+    repetition_penalty: float = Field(1.0, ge=0.01, le=100, description="Above 1, what was said becomes less likely.")
     beams: int = Field(1, ge=1, le=16, description="Texts continued side by side, of which the best is kept.")
     length_penalty: float = Field(1.0, ge=-10, le=10, description="Of beams: above 1 prefers longer texts.")
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
@@ -299,10 +302,11 @@ class _GradientQuery(_TensorQuery):
         "loss",
         description="The loss of the text's own next tokens, of one or their mean; a logit; or the number it says.",
     )
-    of_token: int | None = Field(None, ge=0, description="The token's id, or the number of a class.")
+    of_token: int | None = Field(None, ge=0, le=999_999_999, description="The token's id, or the number of a class.")
     of_position: int | None = Field(
         None,
         ge=0,
+        le=999_999_999,
         description="After which token; or the token that has a class. Null for the text's class, and the mean loss.",
     )
 

@@ -24,6 +24,10 @@ LONGEST = 128
 """Most tokens that a decoder says where nobody gave it a target or a limit."""
 
 
+LEAST_PENALTY = 0.01
+"""A logit divided by less than this may be beyond all numbers."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How a text is continued; `BadInput` where a setting makes no sense.
@@ -57,8 +61,10 @@ class Decoding:
             raise BadInput(f"temperature is {self.temperature}: give 0 for the likeliest token, or more to draw one.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise BadInput(f"top_p is {self.top_p}: give a share above 0 and up to 1.")
-        if not (self.repetition_penalty > 0 and math.isfinite(self.repetition_penalty)):
-            raise BadInput(f"repetition_penalty is {self.repetition_penalty}: give more than 0; 1 changes nothing.")
+        if not (self.repetition_penalty >= LEAST_PENALTY and math.isfinite(self.repetition_penalty)):
+            raise BadInput(
+                f"repetition_penalty is {self.repetition_penalty}: give {LEAST_PENALTY} or more; 1 changes nothing."
+            )
         if not math.isfinite(self.length_penalty):
             raise BadInput("length_penalty must be a finite number; 1 is usual.")
         if self.beams > 1 and self.temperature > 0:
@@ -140,7 +146,10 @@ class Reading:
         with torch.inference_mode():
             hidden = self._resume(self._model.network, ids, self.cache, tap)
             self.cache.advance(ids.shape[1])
-            return self._head(self._model.network, hidden[:, -1]).double().cpu()
+            logits: Tensor = self._head(self._model.network, hidden[:, -1]).double().cpu()
+        if logits.isnan().any():
+            raise BadInput("Changed like this the network computes no numbers any more: give a smaller factor.")
+        return logits
 
 
 def decode(model: Model, tokens: Tokens, how: Decoding, patches: Sequence[Patch] = ()) -> Steps:
@@ -188,7 +197,8 @@ def _one(model: Model, tokens: Tokens, how: Decoding, most: int, patches: Sequen
 
 def reshaped(logits: Tensor, ids: Sequence[int], how: Decoding) -> Tensor:
     """What each token is drawn with, (vocab,): after the penalty, the temperature and the cuts, in that order."""
-    logits = penalised(logits, ids, how.repetition_penalty) / (how.temperature or 1.0)
+    logits = penalised(logits, ids, how.repetition_penalty)
+    logits = (logits - logits.max()) / (how.temperature or 1.0)  # so that none is too large, however cold it is
     if how.top_k is not None and how.top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(how.top_k).values[-1], -math.inf)
     if how.top_p is not None:
@@ -250,14 +260,15 @@ def _beams(model: Model, tokens: Tokens, how: Decoding, most: int, patches: Sequ
             for row, line in zip(sayable(model, logits), lines, strict=True)
         ]
         scores = torch.stack([row.log_softmax(-1) + line.total for row, line in zip(seen, lines, strict=True)])
-        best = scores.flatten().topk(min(2 * how.beams, scores.numel()))  # even if half of them end, enough go on
-        going, beams = list[Line](), list[Beam]()
+        best = scores.flatten().topk(min(2 * how.beams, scores.numel()))  # where half of them end, enough go on
+        going, beams, over = list[Line](), list[Beam](), list[tuple[Line, Ended]]()
         for rank, (total, place) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
             row, id = divmod(place, scores.shape[1])
             ids = (*lines[row].ids, id)
             why: Ended | None = "token" if id in model.stops else "text" if said_stop(model, ids, how) else None
             if why and rank < how.beams:
                 whole.append((total / length**how.length_penalty, ids[:-1] if why == "token" else ids))
+                over.append((Line(ids, total, nodes + rank, row), why))
             kept = why is None and len(going) < how.beams
             if kept:
                 going.append(Line(ids, total, nodes + rank, row))
@@ -270,7 +281,8 @@ def _beams(model: Model, tokens: Tokens, how: Decoding, most: int, patches: Sequ
         ended: Ended | None = "length" if length == most else "token" if settled else None
         if ended == "length":
             whole += [(line.total / length**how.length_penalty, line.ids) for line in going]
-        first = going[0]
+        # Stop texts and several stop tokens may end all of them at once.
+        first, ended = (going[0], ended) if going else over[0]
         probabilities, chances = logits[first.row].softmax(-1), seen[first.row].softmax(-1)
         top = likeliest(model, probabilities, chances, how.top, first.ids[-1])
         (token,) = model.named(first.ids[-1:])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.decoding import Decoding, decode
-from engine.errors import BadInput
+from engine.errors import BadInput, TooLong
 from engine.model import Inputs, Model, trace
 from engine.tap import Capture, Patch
 from engine.trace import Trace
@@ -37,8 +37,13 @@ def prompt(
 
 
 def continued(model: Model, inputs: Inputs, said: Sequence[int]) -> Inputs:
-    """The same inputs with these ids at the end of the last stack; `BadInput` where there is no such token."""
+    """The same inputs with these ids at the end of the last stack.
+
+    Raises `BadInput` where there is no such token, and `TooLong` where the model has no room for all of them.
+    """
     last = model.family.stacks[-1]
+    if said and (length := len(inputs.tokens[last]) + len(said)) > model.limit:
+        raise TooLong(length, model.limit)
     new = model.from_ids(said) if said else ()
     return replace(inputs, tokens={**inputs.tokens, last: (*inputs.tokens[last], *new)})
 

@@ -72,7 +72,7 @@ Step = Callable[[], None]
 )
 async def make_trace(request: Request, wanted: schemas.TraceRequest, runner: RunnerDep) -> Response:
     """Run a model over a text. The id that comes back is the same for the same text, model and weights."""
-    recipe = await recipe_of(wanted, runner)
+    recipe = await recipe_of(request, wanted, runner)
     trace = await runner.trace(recipe)
     body = await runner.describe(lambda: present.dump(present.trace(recipe, trace)))
     location = request.scope.get("root_path", "") + request.app.url_path_for("read_trace", id=trace.digest)
@@ -221,7 +221,7 @@ async def attend(
     request: Request, wanted: schemas.AttentionRequest, runner: RunnerDep, settings: SettingsDep
 ) -> Response:
     """One shot: text in, tokens and maps out."""
-    trace = await runner.trace(await recipe_of(wanted, runner))
+    trace = await runner.trace(await recipe_of(request, wanted, runner))
 
     def encode(step: Step) -> bytes:
         answer = _attention(trace, wanted, wire.JSON, settings, step)
@@ -234,7 +234,7 @@ async def attend(
     return Response(body, headers={"cache-control": "no-store"}, media_type=wire.JSON)
 
 
-async def recipe_of(wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
+async def recipe_of(request: Request, wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
     """What to remember of a request; a text that shall be continued first is."""
     said = None if wanted.said is None else tuple(wanted.said)
     recipe = Recipe(wanted.model, wanted.text, wanted.pair, wanted.target, tuple(wanted.patches), said)
@@ -242,7 +242,8 @@ async def recipe_of(wanted: schemas.TraceRequest, runner: Runner) -> Recipe:
         return recipe
     generation = await runner.generate(recipe, wanted.generate.settings())
     while await generation.step():
-        pass
+        if await request.is_disconnected():
+            raise ClientLeft
     return generation.recipe
 
 

@@ -37,9 +37,12 @@ def tokenizer_of(recipe: Recipe, data: Path, folder: Path) -> tokenizers.Tokeniz
     if not path.is_file():
         texts = [text for source in recipe.train for row in rows(data, source) for text in row]
         if about.get("kind") == "wordpiece":
-            vocabulary.train_wordpiece(texts, about["size"]).save(str(path))
+            made = vocabulary.train_wordpiece(texts, about["size"])
         else:
-            vocabulary.train_bpe(texts, about["size"], about["template"]).save(str(path))
+            made = vocabulary.train_bpe(texts, about["size"], about["template"])
+        part = path.with_suffix(".part")  # so that whoever is stopped here leaves no half of a tokenizer
+        made.save(str(part))
+        part.replace(path)
     return vocabulary.load(path)
 
 

@@ -214,3 +214,13 @@ def test_the_readmes_lesson_is_one(write: Any) -> None:
     assert [len(one.states), len(two.states)] == [3, 3]
     assert "layer=0&head=5&query=2&view=lines" in one.states[-1]
     assert two.states[-1].endswith("at=softmax")
+
+
+def test_a_broken_lesson_is_a_new_problem_each_time(write: Any) -> None:
+    lessons = Lessons(write("slides: 7").parent)
+    seen = []
+    for _ in range(2):
+        with pytest.raises(LessonBroken) as caught:
+            lessons.find("mine")
+        seen.append(caught.value)
+    assert seen[0] is not seen[1]

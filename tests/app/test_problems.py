@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -252,3 +253,29 @@ def test_every_problem_has_a_name_of_its_own_and_says_what_to_do() -> None:
         assert kind.example.endswith((".", "?"))
         assert kind.title
         assert 400 <= kind.status < 600
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"operation": "zero", "address": "encoder.0.self.z", "where": {"head": [10**30]}}, 422),
+        ({"operation": "zero", "address": "encoder.0.self.z", "where": {"head": [10**8]}}, 422),
+        ({"operation": "zero", "address": "\ud800"}, 422),
+    ],
+)
+def test_what_json_can_not_say_is_refused_and_not_a_defect(
+    client: TestClient, sent: dict[str, Any], status: int
+) -> None:
+    body = json.dumps({"text": FLAGSHIP, "patches": [sent]})
+    answer = client.post("/api/v1/traces", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_problem_can_always_be_written() -> None:
+    told = Problem("no", index=10**30, address="\ud800", axes=["a", 2**64], shares={"x": 0.5, "known": True})
+    said = json.loads(bytes(told.response("/here").body))
+    assert said["index"] == str(10**30)
+    assert said["address"] == "?"
+    assert said["axes"] == ["a", str(2**64)]
+    assert said["shares"] == {"x": 0.5, "known": True}

@@ -336,3 +336,36 @@ def test_no_tensor_of_the_cache_grows_with_a_step(tmp_path: Path) -> None:
     reading.read([[3]])
     assert reading.cache.nbytes == size == 3 * 2 * 24 * 20 * 4
     assert [value.data_ptr() for value in reading.cache._grown.values()] == places
+
+
+@pytest.mark.parametrize("name", ["gpt-captions", "llama-captions", "t5-multitask", "lstm-captions"])
+def test_what_was_said_has_to_fit_as_well(name: str) -> None:
+    model = engine.load(name)
+    with pytest.raises(TooLong, match=str(model.limit)):
+        engine.trace(model, engine.prompt(model, "two dogs", said=[5] * (model.limit + 1)))
+
+
+def test_beams_that_all_end_at_once_end_the_text() -> None:
+    model = engine.load("gpt-captions")
+    how = Decoding(beams=2, stop=("a", "e", "i", "o", "u", "n", "t"), max_new_tokens=8)
+    *_, last = decoding.decode(model, engine.prompt(model, "Two dogs").tokens, how)
+    assert last.ended == "text"
+    assert any(letter in last.token.text for letter in how.stop)
+
+
+def test_however_cold_a_token_can_be_drawn() -> None:
+    model = engine.load("gpt-captions")
+    tokens = engine.prompt(model, "Two dogs").tokens
+    coldest = decoding.decode(model, tokens, Decoding(temperature=1e-308, max_new_tokens=3))
+    assert [step.token for step in coldest] == [
+        step.token for step in decoding.decode(model, tokens, Decoding(max_new_tokens=3))
+    ]
+    with pytest.raises(BadInput, match="repetition_penalty is 1e-320"):
+        Decoding(repetition_penalty=1e-320)
+
+
+def test_a_network_that_computes_no_numbers_any_more_says_so() -> None:
+    model = engine.load("gpt-captions")
+    patches = [Scale("decoder.0.self.z", factor=1e300)]
+    with pytest.raises(BadInput, match="no numbers any more"):
+        list(decoding.decode(model, engine.prompt(model, "Two dogs").tokens, Decoding(), patches))
