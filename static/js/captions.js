@@ -144,6 +144,7 @@ export function mountCaptions({ letGo }) {
     chipsOf = name;
     // Each of several heads is named by its chip, in the colour of its lines; there is no room for more.
     byId("focus-title").classList.toggle("hidden", heads.length > 1);
+    const focused = [...byId("chips").children].indexOf(/** @type {Element} */ (document.activeElement));
     byId("chips").replaceChildren(
       ...(heads.length < 2 ? [] : heads).map(({ ref, color }) =>
         h(
@@ -155,6 +156,9 @@ export function mountCaptions({ letGo }) {
         ),
       ),
     );
+    if (focused < 0) return;
+    const left = /** @type {HTMLElement[]} */ ([...byId("chips").children]);
+    (left[Math.min(focused, left.length - 1)] ?? byId("focus-title")).focus();
   }
 
   return {

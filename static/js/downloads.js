@@ -73,7 +73,9 @@ export function mountDownloads(host, { api, arrived, closed }) {
           if (name === "progress") show(data);
           if (name === "ready") {
             running = null;
+            const within = element.contains(document.activeElement);
             remove();
+            if (within) document.getElementById("model")?.focus();
             say(t("download.here", { model: model.name }));
             arrived(data);
             return;

@@ -101,6 +101,13 @@ function refresh() {
   });
 }
 
+/** Another picture is coming: what was pointed at in this one is no place in that. */
+function unpoint() {
+  cursor = over = null;
+  comparison.forget();
+}
+store.arriving(unpoint);
+
 // ---------------------------------------------------------------- what a reader can do
 
 const actions = {
@@ -110,6 +117,7 @@ const actions = {
     const view = state.view === "states" ? /** @type {const} */ ("heatmap") : state.view;
     const now = session.trace && attentionOf(session.trace, state.stack, state.block);
     if (block && now && attentionId(block) !== attentionId(now)) {
+      unpoint();
       return store.set({ stack: block.stack, block: block.block.name, ...ref, also: [], query: null, key: null, view });
     }
     if (view !== state.view) return store.set({ ...ref, view });
@@ -346,7 +354,10 @@ const header = mountHeader({
   models: bootstrap.models,
   families: bootstrap.families,
   comparisons: comparisons(bootstrap.models),
-  compare: (patch) => store.set({ ...APART, ...ALIKE, ...patch }),
+  compare: (patch) => {
+    unpoint();
+    store.set({ ...APART, ...ALIKE, ...patch });
+  },
   run,
   forget: () => {
     dismissed = session.problem;
@@ -368,6 +379,7 @@ const lesson = bootstrap.lesson
   ? mountLesson(bootstrap.lesson, {
       store,
       decode: (hash) => decode(hash, store.home),
+      leave: unpoint,
       unveil: () => pane.view?.unveil?.() ?? false,
       darken: projection.darken,
       api: new Api("../api/v1"),
@@ -378,8 +390,10 @@ const decoding = mountDecoding({ start: () => generate(), stop: () => player.sto
 const captions = mountCaptions({
   letGo: (ref) => actions.focus(ref, true),
 });
-const choose = (/** @type {import("./trace.js").Attention} */ { stack, block }) =>
+const choose = (/** @type {import("./trace.js").Attention} */ { stack, block }) => {
+  unpoint();
   store.set({ stack, block: block.name, also: [], query: null, key: null, ...(store.state.view === "states" ? { view: "heatmap" } : {}) });
+};
 const SIDEBARS = {
   heads: () => mountGrids(byId("grids"), { ...actions, choose }),
   states: () => mountStateGrid(byId("grids"), { look: (address) => store.set({ view: "states", site: address }) }),

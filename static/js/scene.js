@@ -76,6 +76,8 @@ export function sceneOf(state, session, cursor, over, player, suggested = null) 
   const { trace } = session;
   if (!trace) return null;
   const attention = attentionOf(trace, state.stack, state.block);
+  // What was pointed at in another picture is not there in this one.
+  if (cursor && attention && (cursor.query >= attention.queries.length || (cursor.key ?? 0) >= attention.keys.length)) cursor = null;
   const theme = resolved(state.theme);
   const colors = ramp(state.palette, theme);
   const near = attention && isLong(attention) ? nearby(attention, state) : null;
@@ -83,7 +85,7 @@ export function sceneOf(state, session, cursor, over, player, suggested = null) 
   const queries = attention ? within(visible(attention.queries, state.special), near?.queries) : [];
   const keys = attention ? within(visible(attention.keys, state.special), near?.keys) : [];
   const palette = series(theme);
-  const heads = [{ layer: state.layer, head: state.head }, ...state.also].flatMap((ref, i) => {
+  const found = [{ layer: state.layer, head: state.head }, ...state.also].flatMap((ref, i) => {
     const named = { ref, name: attention ? focusName(attention, headName(ref)) : headName(ref), color: palette[i % palette.length] };
     const renormalised = state.special === "renormalise";
     if (attention && near) {
@@ -97,6 +99,8 @@ export function sceneOf(state, session, cursor, over, player, suggested = null) 
     const whole = attention && session.map(attention, ref);
     return whole ? [{ ...named, whole, row: null, shown: pick(whole, queries, keys, renormalised) }] : [];
   });
+  // Another head's map is no picture of the one in focus: none is drawn until it is here.
+  const heads = found[0] && found[0].ref.layer === state.layer && found[0].ref.head === state.head ? found : [];
   const held = state.query === null ? null : { query: state.query, key: state.key };
   const blocks = attentions(trace);
   const { recurrent } = session;

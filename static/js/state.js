@@ -223,7 +223,7 @@ export function decode(hash, home) {
   if (![...written.keys()].some((name) => name in FIELDS)) return home;
   const { model, text, layer, head } = home;
   const other = written.has("model") && written.get("model") !== model;
-  const state = { ...blank(), model, text: other ? "" : text, layer, head }; // a text of one model says little in another
+  const state = { ...blank(), model, text: other ? "" : text, layer, head, theme: home.theme }; // a text of one model says little in another
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = written.has(name) ? field.read(written.get(name) ?? "") : undefined;
     if (value !== undefined) /** @type {any} */ (state)[name] = value;
@@ -238,6 +238,7 @@ const moves = (patch) => Object.keys(patch).some((name) => FIELDS[/** @type {key
 export class Store {
   /** @type {((state: State) => void)[]} */
   #listeners = [];
+  #leave = () => {};
   /** In a frame, going back is the other page's: the address is only ever mended. */
   steady = false;
 
@@ -254,8 +255,14 @@ export class Store {
   #arrive() {
     const state = decode(this.page.location.hash, this.home);
     if (encode(state) === encode(this.state)) return;
+    this.#leave();
     this.state = state;
     this.#tell();
+  }
+
+  /** Asks to be told before the history, or another hand, puts another picture there. @param {() => void} leave */
+  arriving(leave) {
+    this.#leave = leave;
   }
 
   #tell() {

@@ -7,6 +7,7 @@ import re
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -540,6 +541,10 @@ def test_theme_is_chosen_and_kept(visit: Open) -> None:
     assert seen.page.evaluate(ground) != light
     seen.page.goto(seen.server)
     expect(seen.page.locator("html")).to_have_attribute("data-theme", "dark")
+    seen.page.goto("about:blank")
+    seen.page.goto(f"{seen.server}/#view=lines&layer=5&head=11")
+    seen.ready()
+    expect(seen.page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -624,3 +629,33 @@ def _containing(text: str) -> re.Pattern[str]:
 
 def _close_to(value: float) -> re.Pattern[str]:
     return re.compile(re.escape(f"{value:.5f}"[:6]))
+
+
+def test_what_was_pointed_at_is_no_place_in_another_picture(visit: Open) -> None:
+    text = {"model": "tiny-t5", "text": " ".join(["deux chiens courent"] * 5), "target": "two dogs"}
+    seen = visit({**text, "stack": "encoder", "block": "self"}, has_touch=True)
+    rows = seen.page.locator("#view canvas.cells").evaluate("c => c.height")
+    seen.page.touchscreen.tap(*seen.cell(rows - 1, rows - 1))
+    expect(seen.page.locator("#readout")).to_contain_text("→")
+    there = urlencode({**text, "stack": "decoder", "block": "cross"})
+    seen.page.evaluate("hash => (location.hash = hash)", there)
+    seen.settle()
+    size = seen.page.locator("#view canvas.cells").evaluate("c => [c.height, c.width]")
+    assert size[0] < size[1] == rows
+    assert seen.complaints == []
+
+
+def test_a_hidden_token_that_is_held_leaves_the_text_in_reach(visit: Open) -> None:
+    page = visit({**AT_IT, "query": 0, "key": 0, "special": "hide", "view": "text"}).page
+    assert page.locator(".prose [tabindex='0'], .prose button:not([tabindex='-1'])").count() == 1
+
+
+def test_chips_that_are_let_go_by_keyboard_keep_the_focus(visit: Open) -> None:
+    page = visit({**AT_IT, "also": "4.5,3.2"}).page
+    page.locator("#chips button").nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chips button")).to_have_count(2)
+    expect(page.locator("#chips button").nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chips button")).to_have_count(0)
+    expect(page.locator("#focus-title")).to_be_focused()

@@ -527,3 +527,17 @@ def test_in_a_small_window_the_notes_scroll_and_the_controls_stay(
         )
         == 0
     )
+
+
+def test_the_speaker_stays_while_a_result_is_unveiled(visit: Open) -> None:
+    on = lecture(visit, "six-steps")
+    hiding = next(place for place, _, state in on.places() if state.get("predict") == "on")
+    on = lecture(visit, "six-steps", hiding)
+    notes = speaking(on, hiding)
+    expect(notes.locator("#next")).not_to_be_empty()
+    before = notes.inner_text("#count")
+    notes.click("#forward")
+    expect(on.page.locator(".steps.predicting")).to_have_count(0)
+    notes.wait_for_timeout(1000)  # longer than the speaker waits for somebody who leads
+    expect(notes.locator("#count")).to_have_text(before)
+    assert on.place == hiding

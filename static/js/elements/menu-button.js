@@ -2,6 +2,7 @@
 /** A button and the menu it opens: Esc and a click elsewhere close it, arrows walk through it. */
 export class MenuButton extends HTMLElement {
   connectedCallback() {
+    this.tabIndex = -1; // where a click gives a button no focus, it stays inside all the same
     this.#show(false);
     this.button.addEventListener("click", () => this.#show(this.menu.hidden === true));
     this.menu.addEventListener("click", () => this.#show(false));

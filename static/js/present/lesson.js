@@ -41,13 +41,14 @@ function unread(state) {
  * @param {{
  *   store: import("../state.js").Store,
  *   decode: (hash: string) => import("../state.js").State,
+ *   leave: () => void,
  *   unveil: () => boolean,
  *   darken: (dark: boolean) => void,
  *   api: import("../api.js").Api,
  *   refresh: () => void,
- * }} given unveil: shows what a step hides; false where it hides nothing. api: of its own, for what comes next
+ * }} given leave: before another picture. unveil: shows what a step hides; false where it hides nothing. api: of its own, for what comes next
  */
-export function mountLesson(lesson, { store, decode, unveil, darken, api, refresh }) {
+export function mountLesson(lesson, { store, decode, leave, unveil, darken, api, refresh }) {
   const { slides } = lesson;
   const words = h("div.slide", { lang: lesson.language, dir: "auto" });
   const problem = h("p.broke", { role: "alert", hidden: true });
@@ -98,6 +99,7 @@ export function mountLesson(lesson, { store, decode, unveil, darken, api, refres
     ahead = null;
     foreseen = "";
     document.documentElement.dataset.ready = "false"; // what is on screen is still the slide before
+    leave();
     store.set({ ...next, theme, present: present === "off" ? "off" : next.present });
     refresh(); // two slides may differ in their words alone
     tell();
@@ -105,7 +107,7 @@ export function mountLesson(lesson, { store, decode, unveil, darken, api, refres
 
   /** @param {Way} by */
   function walk(by) {
-    if (by === "forward" && unveil()) return;
+    if (by === "forward" && unveil()) return tell(); // or the speaker takes it that nobody leads
     const to = placeBeside(slides, place, by);
     if (to) show(to);
   }

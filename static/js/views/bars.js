@@ -2,7 +2,6 @@
 /** The focused row's weights as bars, for all chosen heads: drawn by plotly, which is loaded only now. */
 import { look } from "../canvas.js";
 import { h } from "../dom.js";
-import { series } from "../colors.js";
 import { axesOf, crosses, forbidden, label } from "../trace.js";
 import { direction, seenFrom } from "../scene.js";
 import { t } from "../words.js";
@@ -41,11 +40,10 @@ function load(url) {
  * @param {Scene} scene @param {import("../canvas.js").Look} colors @param {number} width
  */
 export function chart(scene, colors, width) {
-  const palette = series(scene.theme);
   const size = 12 * colors.unit;
   /** @type {string[]} */
   let names = [];
-  const data = scene.heads.map((head, i) => {
+  const data = scene.heads.map((head) => {
     const { token, tokens, weights, side } = seenFrom(scene, head);
     const never = (/** @type {number} */ at) => (direction(scene) === "to" ? forbidden(scene.attention, token, at) : forbidden(scene.attention, at, token));
     names = tokens.map((at) => plain(label(side[at])));
@@ -55,7 +53,7 @@ export function chart(scene, colors, width) {
       x: tokens.map((_, at) => at),
       y: Array.from(weights, (w, at) => (never(tokens[at]) ? null : w < scene.state.threshold ? 0 : w)),
       customdata: names,
-      marker: { color: palette[i % palette.length] },
+      marker: { color: head.color },
       hovertemplate: "%{customdata}: %{y:.3g}<extra></extra>",
     };
   });

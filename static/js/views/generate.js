@@ -263,6 +263,7 @@ export function mountGenerate(host, actions) {
         token.classList.toggle("byte", quiet(/** @type {any} */ (own)));
         item.classList.toggle("chosen", chosen);
         item.classList.toggle("cut", cut);
+        mark.dataset.force = t("generate.force-short");
         mark.textContent = chosen ? t(step.forced ? "generate.forced" : step.ends ? "generate.ends" : "generate.chosen") : "";
         show(item, probability, chance);
         button.title = chosen ? "" : t("generate.force-title", { id: own.id });

@@ -156,7 +156,7 @@ export function mountInspector(host, actions) {
       const weight = weightOf(head, chosen) ?? (matches ? a.weight : undefined);
       if (weight === undefined) return host.classList.toggle("waiting", true);
       const both = bothWeights(scene, chosen);
-      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, matches, head.row?.query, scene.beside?.scene.trace.id, both?.right].join();
+      const name = [scene.trace.id, head.ref.layer, head.ref.head, attentionId(attention), chosen.query, chosen.key, scene.held !== null, state.special, matches, head.row?.query, scene.beside?.scene.trace.id, both?.right].join();
       if (name === drawn) return;
       drawn = name;
       const [query, key] = [attention.queries[chosen.query], attention.keys[chosen.key]];

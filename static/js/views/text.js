@@ -155,6 +155,7 @@ export function mountText(host, { point, lock }) {
         chip.setAttribute("aria-pressed", String(own === "query" ? next.held?.query === at : next.held?.key === at));
         chip.setAttribute("aria-label", never ? t("text.never", { token: chip.textContent ?? "" }) : lit ? `${apart(chip.textContent ?? "")}, ${number(weight)}` : `${chip.textContent}`);
       }
+      if (words.length && !words.some(({ chip }) => chip.tabIndex === 0)) words[0].chip.tabIndex = 0; // what is held may be hidden
       title.replaceChildren(...phrase(way === "to" ? "text.attends" : "text.attended", { token: h("b.token", { dir: "auto" }, textOf(name)) }));
       ranking.replaceChildren(
         ...strongest(weights, 8).filter((at) => !(way === "to" ? forbidden(attention, token, tokens[at]) : forbidden(attention, tokens[at], token))).map((at) =>
