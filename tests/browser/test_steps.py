@@ -306,7 +306,7 @@ def test_a_translator_is_read_where_it_says_a_word(visit: Open) -> None:
     trace = client.post(f"{seen.server}/api/v1/traces", json={"model": state["model"], "text": state["text"]}).json()
     lens = client.get(f"{seen.server}/api/v1/traces/{trace['id']}/lens", params={"position": 1, "top": 8}).json()
     rows = seen.page.eval_on_selector_all(
-        ".stage-room tr", "all => all.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+        ".stage-room tbody tr", "all => all.map(row => [...row.cells].map(cell => cell.textContent.trim()))"
     )
     told = [row for row in rows if len(row) > 2]
     assert told[0][0] == "dogs"
