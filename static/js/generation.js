@@ -259,6 +259,7 @@ export class Player {
     } catch (error) {
       if (this.now === now && error instanceof Problem && error.type.endsWith(":too-long")) {
         now.ended = "length"; // nothing more had room
+        this.#unfillable = now;
       } else if (this.now === now && error instanceof Problem) {
         this.#unfillable = now;
         this.problem = error;

@@ -292,6 +292,7 @@ export class Store {
     );
     if (!Object.keys(changed).length) return;
     this.state = { ...this.state, ...changed };
+    if (changed.theme) this.home = { ...this.home, theme: changed.theme }; // an address that names none goes on with it
     const address = `#${encode(this.state)}`;
     if (!silent && !this.steady && moves(changed)) this.page.history.pushState(null, "", address);
     else this.page.history.replaceState(null, "", address);

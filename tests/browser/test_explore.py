@@ -545,6 +545,11 @@ def test_theme_is_chosen_and_kept(visit: Open) -> None:
     seen.page.goto(f"{seen.server}/#view=lines&layer=5&head=11")
     seen.ready()
     expect(seen.page.locator("html")).to_have_attribute("data-theme", "dark")
+    while seen.page.evaluate("() => document.documentElement.dataset.theme") != "system":
+        seen.page.click("#theme")
+    seen.page.evaluate("() => (location.hash = 'view=lines&layer=4&head=2')")
+    expect(seen.page.locator("#focus-title")).to_have_text("Layer 4 · Head 2")
+    expect(seen.page.locator("html")).to_have_attribute("data-theme", "system")
 
 
 @pytest.mark.parametrize("view", VIEWS)
